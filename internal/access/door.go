@@ -1,0 +1,182 @@
+// Package access is the one way in: whatever a client asks for, in whatever protocol, enters here, is authorised here,
+// and leaves its record in the trail from here.
+//
+// An edge describes a request, calls Enter, and gets a Pass or a refusal. A change runs through Pass.Change, which writes
+// the record in the change's own transaction; everything else ends with Pass.Done or Pass.Fail before the client gets its
+// answer. No domain code runs before Enter. The package decides nothing itself: policies do.
+package access
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// ErrThrottled means that an account used up the rate of an action.
+var ErrThrottled = errors.New("rate exceeded")
+
+// DeniedError is the refusal of a request by policy.
+type DeniedError struct {
+	Principal policy.Principal
+	Decision  policy.Decision
+}
+
+// Error is AWS's own sentence.
+func (e *DeniedError) Error() string { return e.Decision.Message(e.Principal) }
+
+// Config is what a Door works with.
+type Config struct {
+	DB    *store.DB
+	Trail *audit.Log
+	// Evaluate answers a question; nil is policy.Evaluate with no policies.
+	Evaluate func(policy.Request) policy.Decision
+	// Rates holds requests per second by action, for each account and region; an action that isn't in it has no limit.
+	Rates map[string]int64
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Door lets requests in. It is safe for concurrent use.
+type Door struct {
+	db       *store.DB
+	trail    *audit.Log
+	evaluate func(policy.Request) policy.Decision
+	rates    *rates
+	now      func() time.Time
+}
+
+// New returns the door of c.
+func New(c Config) *Door {
+	d := &Door{db: c.DB, trail: c.Trail, evaluate: c.Evaluate, rates: newRates(c.Rates), now: c.Now}
+	if d.evaluate == nil {
+		d.evaluate = func(r policy.Request) policy.Decision { return policy.Evaluate(r, policy.PolicySet{}) }
+	}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	return d
+}
+
+// Request is what a client asks for.
+type Request struct {
+	// ID is the request's UUID, which the client is told too.
+	ID     string
+	Caller identity.Caller
+	// Account owns what is asked for, and Region is where; the record goes to them.
+	Account, Region string
+	// Source and Name are the service and the operation in the trail, such as "ecr.amazonaws.com" and "PutImage".
+	Source, Name string
+	ReadOnly     bool
+	// Questions are for the policies. A request that needs no permission but an identity has none.
+	Questions []policy.Question
+	Context   policy.Context
+	// Parameters is a JSON object for the trail, without secrets; nil is null.
+	Parameters          json.RawMessage
+	SourceIP, UserAgent string
+	TLS                 *tls.ConnectionState
+	Host                string
+}
+
+// Pass is a request that was let in. Exactly one of its methods ends it.
+type Pass struct {
+	door    *Door
+	request *Request
+}
+
+// Enter authorises a request. The error is *DeniedError, ErrThrottled, or audit.ErrBacklog if the refusal could not be
+// recorded; deniedCode is what the trail calls a refusal in the edge's protocol.
+func (d *Door) Enter(r *Request, deniedCode string) (*Pass, error) {
+	p := &Pass{door: d, request: r}
+	decision := d.evaluate(policy.Request{Principal: r.Caller.Principal, Questions: r.Questions, Context: r.Context})
+	if !decision.Allowed {
+		denied := &DeniedError{Principal: r.Caller.Principal, Decision: decision}
+		return nil, firstError(p.Fail(deniedCode, denied.Error()), denied)
+	}
+	for _, q := range r.Questions {
+		if !d.rates.allow(bucketKey{r.Account, r.Region, q.Action}, d.now()) {
+			return nil, firstError(p.Fail("ThrottlingException", "Rate exceeded"), ErrThrottled)
+		}
+	}
+	return p, nil
+}
+
+// May asks a further question on behalf of a request that was let in, whose answer changes what it does and not whether
+// it may.
+func (p *Pass) May(questions ...policy.Question) bool {
+	r := p.request
+	return p.door.evaluate(policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}).Allowed
+}
+
+// Refuse records a request that was turned away before it could enter, such as one whose caller could not be
+// authenticated. The error is audit.ErrBacklog.
+func (d *Door) Refuse(r *Request, code, message string) error {
+	return (&Pass{door: d, request: r}).Fail(code, message)
+}
+
+// Change runs fn, which changes something, in a transaction together with the record of the request. fn returns what the
+// trail shows as the response, a JSON object or nil. It may run more than once and touches nothing but tx. If it fails,
+// nothing is changed, and the caller still has to Fail the pass.
+func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, error)) error {
+	return p.door.db.Update(ctx, func(tx *store.Tx) error {
+		response, err := fn(tx)
+		if err != nil {
+			return err
+		}
+		record := p.record()
+		record.Response = response
+		return p.door.trail.Append(tx, record)
+	})
+}
+
+// Done records a request that succeeded and changed nothing. Only when it returns nil may the client get its answer; the
+// error is audit.ErrBacklog.
+func (p *Pass) Done() error { return p.door.trail.Note(p.record()) }
+
+// Fail records a request that failed, with the code and text that the client is told. The error is audit.ErrBacklog.
+func (p *Pass) Fail(code, message string) error {
+	record := p.record()
+	record.ErrorCode, record.ErrorMessage = code, message
+	return p.door.trail.Note(record)
+}
+
+func (p *Pass) record() *audit.Record {
+	r := p.request
+	record := &audit.Record{
+		Identity: userIdentity(r.Caller), Time: p.door.now(), Source: r.Source, Name: r.Name, Region: r.Region,
+		SourceIP: r.SourceIP, UserAgent: r.UserAgent, Parameters: r.Parameters, RequestID: r.ID, ReadOnly: r.ReadOnly,
+		Account: r.Account,
+	}
+	for i, q := range r.Questions {
+		if q.Resource.ARN == "*" || i > 0 && q.Resource == r.Questions[i-1].Resource {
+			continue
+		}
+		record.Resources = append(record.Resources, audit.Resource{ARN: q.Resource.ARN, Account: q.Resource.Account, Type: "AWS::ECR::Repository"})
+	}
+	if r.TLS != nil {
+		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
+	}
+	return record
+}
+
+func userIdentity(c identity.Caller) audit.Identity {
+	if c.Anonymous() {
+		return audit.Identity{Type: "Unknown", AccessKeyID: c.AccessKeyID}
+	}
+	return audit.Identity{Type: c.Type, PrincipalID: c.PrincipalID, ARN: c.Principal.ARN, AccountID: c.Principal.Account, AccessKeyID: c.AccessKeyID}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

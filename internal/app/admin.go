@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// serveAdmin serves health and metrics on their own port.
+func (s *Server) serveAdmin() error {
+	if s.config.AdminListen == "" {
+		return nil
+	}
+	l, err := listen("--admin-listen", s.config.AdminListen)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	s.admin = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	s.running.Go(func() {
+		if err := s.admin.Serve(l); err != http.ErrServerClosed {
+			s.failed <- fmt.Errorf("serve --admin-listen: %w", err)
+		}
+	})
+	return nil
+}
+
+// ready answers whether requests can be served, and if not, what is wrong.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	err := s.state.db.View(ctx, func(tx *store.Tx) error {
+		var n int
+		return tx.QueryRow(`SELECT count(*) FROM setting`).Scan(&n)
+	})
+	if err != nil {
+		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// panicked answers a request whose handler panicked. The stack goes to the log.
+func (s *Server) panicked(w http.ResponseWriter, r *http.Request, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.log.Error("panic", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	text, _ := json.Marshal(map[string]string{"__type": "ServerException", "message": "An internal error occurred; see the server's log."})
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.WriteHeader(http.StatusInternalServerError)
+	w.Write(text)
+}

@@ -1,0 +1,134 @@
+// Package app makes a running server of a configuration. It is the only package that knows all others, and it knows
+// nothing else: what it puts together is tested where it is written.
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/coffer-registry/coffer/internal/registry"
+)
+
+// Config is the configuration of a server: the flags of coffer serve, with the same names in the environment, after
+// COFFER_, and in a file.
+type Config struct {
+	Data        string   `help:"Folder that holds the state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
+	Listen      string   `help:"Address of the one public port." default:"127.0.0.1:5000" env:"COFFER_LISTEN" placeholder:"ADDR"`
+	AdminListen string   `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:5001" env:"COFFER_ADMIN_LISTEN" placeholder:"ADDR"`
+	Domain      string   `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
+	Account     string   `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
+	Region      []string `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
+	Database    string   `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
+	Blobs       string   `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
+	RootKey     string   `help:"What wraps all keys: file:PATH. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
+	TLSCert     string   `name:"tls-cert" help:"Certificate, a PEM file (not available yet)." env:"COFFER_TLS_CERT" placeholder:"FILE"`
+	TLSKey      string   `name:"tls-key" help:"Key of the certificate, a PEM file (not available yet)." env:"COFFER_TLS_KEY" placeholder:"FILE"`
+	TLSDev      bool     `name:"tls-dev" help:"Make a certificate authority and a certificate (not available yet)." env:"COFFER_TLS_DEV"`
+	File        string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
+
+	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
+	RootAccessKeyID     string `kong:"-"`
+	RootSecretAccessKey string `kong:"-"`
+	// Limits are those of the configuration file.
+	Limits map[string]int64 `kong:"-"`
+}
+
+var (
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	domainPattern  = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?$`)
+)
+
+// Check finds what is wrong with a configuration, in one line for the operator.
+func (c *Config) Check() error {
+	switch {
+	case c.Database != "":
+		return errors.New("--database: only the embedded SQLite database is available yet; leave it out")
+	case c.Blobs != "":
+		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
+	case c.TLSCert != "" || c.TLSKey != "" || c.TLSDev:
+		return errors.New("--tls-cert, --tls-key and --tls-dev are not available yet; put a proxy that speaks TLS in front, and leave them out")
+	case c.RootKey != "" && !strings.HasPrefix(c.RootKey, "file:"):
+		return fmt.Errorf("--root-key %s: only file:PATH is available yet", scheme(c.RootKey))
+	case c.RootKey == "file:":
+		return errors.New("--root-key file: needs a path")
+	case c.Data == "":
+		return errors.New("--data must name a folder")
+	case !accountPattern.MatchString(c.Account):
+		return fmt.Errorf("--account %q is not 12 digits", c.Account)
+	case len(c.Region) == 0:
+		return errors.New("--region: at least one region is needed")
+	case c.Domain != "" && !domainPattern.MatchString(c.Domain):
+		return fmt.Errorf("--domain %q is not a host name", c.Domain)
+	case (c.RootAccessKeyID == "") != (c.RootSecretAccessKey == ""):
+		return errors.New("COFFER_ROOT_ACCESS_KEY_ID and COFFER_ROOT_SECRET_ACCESS_KEY go together: set both or none")
+	}
+	for i, region := range c.Region {
+		if !regionPattern.MatchString(region) {
+			return fmt.Errorf("--region %q is not of the form us-east-1", region)
+		}
+		if slices.Contains(c.Region[:i], region) {
+			return fmt.Errorf("--region %s is given twice", region)
+		}
+	}
+	for _, a := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--admin-listen", c.AdminListen}} {
+		if _, _, err := net.SplitHostPort(a.address); err != nil && (a.address != "" || a.flag == "--listen") {
+			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
+		}
+	}
+	_, err := registry.NewLimits(c.Limits)
+	return err
+}
+
+func scheme(url string) string {
+	s, _, _ := strings.Cut(url, ":")
+	return s + ":…"
+}
+
+// rootKeyPath is the file of the root key.
+func (c *Config) rootKeyPath() string {
+	if path, ok := strings.CutPrefix(c.RootKey, "file:"); ok {
+		return path
+	}
+	return filepath.Join(c.Data, "root-key")
+}
+
+// ReadFile reads a configuration file: a JSON object with the names of the flags, and "limits" with those of the limits.
+// The error says which entry is wrong.
+func ReadFile(path string) (map[string]any, map[string]int64, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("configuration file %s does not exist", path)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the configuration file: %w", err)
+	}
+	var entries map[string]json.RawMessage
+	if err := json.Unmarshal(text, &entries); err != nil {
+		return nil, nil, fmt.Errorf("configuration file %s is not a JSON object: %w", path, err)
+	}
+	var limits map[string]int64
+	if raw, ok := entries["limits"]; ok {
+		if err := json.Unmarshal(raw, &limits); err != nil {
+			return nil, nil, fmt.Errorf("configuration file %s: \"limits\" must be an object of whole numbers", path)
+		}
+		delete(entries, "limits")
+	}
+	values := map[string]any{}
+	for name, raw := range entries {
+		var value any
+		if err := json.Unmarshal(raw, &value); err != nil {
+			return nil, nil, fmt.Errorf("configuration file %s: %q: %w", path, name, err)
+		}
+		values[name] = value
+	}
+	return values, limits, nil
+}

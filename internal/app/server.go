@@ -1,0 +1,392 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/access"
+	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/awsapi"
+	"github.com/coffer-registry/coffer/internal/blob"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/ociserver"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/service/ecr"
+	"github.com/coffer-registry/coffer/internal/service/sts"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// drainTimeout is how long a stopping server waits for requests that are under way.
+const drainTimeout = 30 * time.Second
+
+// Options are what tests and commands set beside the configuration.
+type Options struct {
+	Log *slog.Logger
+	// Evaluate replaces the policies; nil is the real ones.
+	Evaluate func(policy.Request) policy.Decision
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// SweepEvery is the pause between sweeps; 0 is a minute.
+	SweepEvery time.Duration
+}
+
+// Server is a running server.
+type Server struct {
+	Registry *registry.Registry
+	Services []*awsapi.Service
+
+	config   Config
+	log      *slog.Logger
+	state    *state
+	trail    *audit.Log
+	public   *http.Server
+	admin    *http.Server
+	listener net.Listener
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	failed   chan error
+	sweep    time.Duration
+}
+
+// Start starts a server: it either serves or returns an error of one line, and leaves nothing half done. Stop it.
+func Start(ctx context.Context, c Config, o Options) (s *Server, err error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	s = &Server{config: c, log: o.Log, failed: make(chan error, 4), sweep: o.SweepEvery}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.sweep == 0 {
+		s.sweep = time.Minute
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	if s.listener, err = listen("--listen", c.Listen); err != nil {
+		return nil, err
+	}
+	if s.state, err = openState(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := s.build(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := s.serveAdmin(); err != nil {
+		return nil, err
+	}
+	if err := writeEndpoint(c.Data, s.URL()); err != nil {
+		return nil, err
+	}
+	s.run()
+	return s, nil
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, address, unwrapListen(err))
+	}
+	return l, nil
+}
+
+// unwrapListen leaves of "listen tcp 127.0.0.1:5000: bind: address already in use" the end.
+func unwrapListen(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// URL is where the server answers, such as http://127.0.0.1:5000.
+func (s *Server) URL() string {
+	host, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func (s *Server) build(ctx context.Context, o Options) error {
+	st, c := s.state, s.config
+	limits, err := registry.NewLimits(c.Limits)
+	if err != nil {
+		return err
+	}
+	trailKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	if err != nil {
+		return err
+	}
+	if s.trail, err = audit.New(st.db, trailKey); err != nil {
+		return err
+	}
+	tokenKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeToken})
+	if err != nil {
+		return err
+	}
+	if err := ensureRootKey(ctx, c, st.directory); err != nil {
+		return err
+	}
+	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits, Now: o.Now})
+	tokens := identity.NewTokens(tokenKey, o.Now)
+	door := access.New(access.Config{DB: st.db, Trail: s.trail, Evaluate: o.Evaluate, Rates: rates(limits), Now: o.Now})
+	s.Services = []*awsapi.Service{
+		ecr.New(ecr.Config{Registry: s.Registry, Tokens: tokens, Domain: c.Domain,
+			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
+				return ociserver.DownloadURL(tokens, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
+			}}),
+		sts.New(),
+	}
+	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: st.directory, Account: c.Account,
+		Regions: c.Region, Log: s.log, Now: o.Now})
+	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Tokens: tokens,
+		Accounts: st.directory.AccountExists, Account: c.Account, Regions: c.Region, Log: s.log})
+	s.public = &http.Server{
+		Handler:           s.outermost(aws, v2),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// rates are the limits per second by the action that they limit.
+func rates(l registry.Limits) map[string]int64 {
+	out := map[string]int64{}
+	for action, limit := range map[string]registry.Limit{
+		"ecr:GetAuthorizationToken":       registry.RateGetAuthorizationToken,
+		"ecr:BatchCheckLayerAvailability": registry.RateBatchCheckLayer,
+		"ecr:InitiateLayerUpload":         registry.RateInitiateLayerUpload,
+		"ecr:UploadLayerPart":             registry.RateUploadLayerPart,
+		"ecr:CompleteLayerUpload":         registry.RateCompleteLayerUpload,
+		"ecr:PutImage":                    registry.RatePutImage,
+		"ecr:BatchGetImage":               registry.RateBatchGetImage,
+		"ecr:GetDownloadUrlForLayer":      registry.RateGetDownloadURL,
+	} {
+		if rate := l.Get(limit); rate > 0 {
+			out[action] = rate
+		}
+	}
+	return out
+}
+
+// bodyStall bounds how long a request's body may stall before its handler reads it, or after it decided not to.
+const bodyStall = 60 * time.Second
+
+// outermost sends a request to its interface, and keeps a panic from ending more than the request.
+func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(w, r, p)
+			}
+		}()
+		if r.ContentLength != 0 {
+			// A connection that knows no deadlines, as in tests, has none to set.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyStall))
+		}
+		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
+			v2.ServeHTTP(w, r)
+			return
+		}
+		aws.ServeHTTP(w, r)
+	})
+}
+
+// run starts what a server does beside its requests, and then the requests.
+func (s *Server) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.running.Go(func() {
+		if err := s.trail.Run(ctx, func(err error) { s.log.Error("write the trail", "error", err) }); err != nil {
+			s.failed <- fmt.Errorf("write the rest of the trail: %w", err)
+		}
+	})
+	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
+	s.running.Go(func() { s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans) })
+	s.running.Go(func() {
+		if err := s.public.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
+}
+
+// every does a piece of background work again and again. Its errors are reported, and it is tried again.
+func (s *Server) every(ctx context.Context, pause time.Duration, what string, work func(context.Context) error) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error(what, "error", err)
+		}
+	}
+}
+
+func (s *Server) sweepOnce(ctx context.Context) error {
+	swept, err := s.Registry.Sweep(ctx, s.recordReferrer)
+	if swept != (registry.Swept{}) {
+		s.log.Info("swept", "uploads", swept.Uploads, "layers", swept.Layers, "referrers", swept.Referrers,
+			"repositories", swept.Repositories, "objects", swept.Objects)
+	}
+	return err
+}
+
+func (s *Server) sweepOrphans(ctx context.Context) error {
+	n, err := s.Registry.SweepOrphans(ctx)
+	if n > 0 {
+		s.log.Info("swept orphans", "objects", n)
+	}
+	return err
+}
+
+// recordReferrer leaves the record of a referrer that the service itself deleted, since its subject is gone.
+func (s *Server) recordReferrer(tx *store.Tx, id registry.ID, repository string, digest oci.Digest) error {
+	parameters := audit.AppendString([]byte(`{"repositoryName":`), repository)
+	parameters = audit.AppendString(append(parameters, `,"imageIds":[{"imageDigest":`...), string(digest))
+	parameters = append(parameters, `}]}`...)
+	return s.trail.Append(tx, &audit.Record{
+		Identity: audit.Identity{Type: "AWSService", InvokedBy: "ecr.amazonaws.com"}, Time: time.Now(),
+		Source: "ecr.amazonaws.com", Name: "BatchDeleteImage", Region: id.Region, SourceIP: "ecr.amazonaws.com",
+		UserAgent: "ecr.amazonaws.com", Parameters: parameters, RequestID: audit.NewUUID(), Account: id.Account,
+		Resources: []audit.Resource{{ARN: arn.Repository(id.Region, id.Account, repository).String(), Account: id.Account, Type: "AWS::ECR::Repository"}},
+	})
+}
+
+// Failed gives the error that ended the server, if something other than Stop did.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop stops accepting, lets requests finish for a while, writes what is still to be written, and releases everything.
+func (s *Server) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := s.public.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests were still under way after %v: %w", drainTimeout, err), s.public.Close())
+	}
+	s.stop()
+	s.running.Wait()
+	select {
+	case failed := <-s.failed:
+		err = errors.Join(err, failed)
+	default:
+	}
+	return errors.Join(err, s.Registry.FlushPulls(ctx), s.release())
+}
+
+// release gives up what Start took, as far as it came.
+func (s *Server) release() error {
+	var errs []error
+	if s.admin != nil {
+		errs = append(errs, s.admin.Close())
+	}
+	if s.listener != nil {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.state != nil {
+		errs = append(errs, removeEndpoint(s.config.Data), s.state.close())
+	}
+	return errors.Join(errs...)
+}
+
+// state is what is kept in the data folder.
+type state struct {
+	lock      io.Closer
+	db        *store.DB
+	blobs     blob.Store
+	keys      *kms.Keyring
+	directory *identity.Directory
+}
+
+// openState locks the data folder and opens what is in it, making it at first.
+func openState(ctx context.Context, c Config) (st *state, err error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
+	}
+	st = &state{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.close())
+		}
+	}()
+	if st.lock, err = store.LockDir(c.Data); err != nil {
+		return nil, err
+	}
+	if st.db, err = store.Open(ctx, c.Data, store.Options{}); err != nil {
+		return nil, err
+	}
+	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
+		return nil, err
+	}
+	root, err := openRoot(ctx, c, st.db)
+	if err != nil {
+		return nil, err
+	}
+	if st.keys, err = kms.Open(ctx, st.db, root, scopes(c)); err != nil {
+		return nil, err
+	}
+	secrets, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeSecrets})
+	if err != nil {
+		return nil, err
+	}
+	st.directory = identity.NewDirectory(st.db, secrets)
+	return st, nil
+}
+
+// openRoot opens the root key, or makes one if no data depends on one yet.
+func openRoot(ctx context.Context, c Config, db *store.DB) (*kms.Root, error) {
+	initialized, err := kms.Initialized(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	path := c.rootKeyPath()
+	if _, err := os.Stat(path); initialized || err == nil {
+		return kms.OpenRoot(path)
+	}
+	return kms.CreateRoot(path)
+}
+
+// scopes are those of the service keys that this configuration needs.
+func scopes(c Config) []kms.Scope {
+	out := []kms.Scope{{Purpose: kms.PurposeToken}, {Purpose: kms.PurposeSecrets}, {Purpose: kms.PurposeTrail}}
+	for _, region := range c.Region {
+		out = append(out, kms.Scope{Purpose: kms.PurposeECR, Account: c.Account, Region: region})
+	}
+	return out
+}
+
+func (st *state) close() error {
+	var errs []error
+	if st.db != nil {
+		errs = append(errs, st.db.Close())
+	}
+	if st.lock != nil {
+		errs = append(errs, st.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,359 @@
+package awsapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/access"
+	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/sigv4"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// Config is what a Server works with.
+type Config struct {
+	Services  []*Service
+	Door      *access.Door
+	Directory *identity.Directory
+	// Account is the first account; records of requests by nobody go to it.
+	Account string
+	// Regions are those that are served; the first is the default.
+	Regions []string
+	Log     *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Server serves the AWS protocols of all its services on one endpoint.
+type Server struct {
+	Config
+	keys *sigv4.KeyCache
+	// large lets only so many large bodies into memory at once.
+	large chan struct{}
+}
+
+// largeBodies bounds the memory that bodies above DefaultMaxBody take, at about 30 MB each.
+const largeBodies = 8
+
+// NewServer returns the server of c.
+func NewServer(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Server{Config: c, keys: sigv4.NewKeyCache(), large: make(chan struct{}, largeBodies)}
+}
+
+// exchange is one request on its way through the server.
+type exchange struct {
+	server  *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	id      string
+	service *Service
+	name    string // of the operation
+	op      operation
+	query   bool   // the query protocol, and not awsJson
+	version string // of awsJson
+	body    []byte
+	form    url.Values
+	entry   *access.Request
+}
+
+// ServeHTTP answers one call. What is not a call in any AWS protocol is 404.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{server: s, w: w, r: r, id: audit.NewUUID()}
+	x.entry = &access.Request{
+		ID: x.id, Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
+		TLS: r.TLS, Host: r.Host,
+	}
+	err := x.serve(r.Context())
+	if err == nil {
+		return
+	}
+	x.fail(err)
+}
+
+// errUnknownTarget means that the request is no call of an AWS protocol.
+var errUnknownTarget = errors.New("not an AWS call")
+
+// refusal is an error before the request could enter, which is recorded on its way out.
+type refusal struct{ error }
+
+func (x *exchange) serve(ctx context.Context) error {
+	if err := x.route(); err != nil {
+		return refusal{err}
+	}
+	call, err := x.authenticate(ctx)
+	if err != nil {
+		return refusal{err}
+	}
+	in := x.op.newInput()
+	if err := x.decode(in); err != nil {
+		return refusal{err}
+	}
+	pass, err := x.enter(call, in)
+	if err != nil {
+		return err
+	}
+	out, err := x.run(ctx, pass, call, in)
+	if err != nil {
+		problem := x.problem(err)
+		if err := pass.Fail(problem.Code, problem.Message); err != nil {
+			return err
+		}
+		return problem
+	}
+	x.answer(out)
+	return nil
+}
+
+// route finds out which operation of which service, in which protocol, is called.
+func (x *exchange) route() error {
+	if target := x.r.Header.Get("X-Amz-Target"); target != "" {
+		return x.routeJSON(target)
+	}
+	return x.routeQuery()
+}
+
+func (x *exchange) routeJSON(target string) error {
+	mediaType, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	version, ok := strings.CutPrefix(mediaType, "application/x-amz-json-")
+	if err != nil || !ok || x.r.Method != http.MethodPost || x.r.URL.Path != "/" {
+		return errUnknownTarget
+	}
+	x.version = version
+	dot := strings.LastIndexByte(target, '.')
+	if dot < 0 {
+		return UnknownOperation(target)
+	}
+	prefix := target[:dot]
+	for _, s := range x.server.Services {
+		if s.Model.TargetPrefix != "" && s.Model.TargetPrefix == prefix {
+			return x.choose(s, target[dot+1:])
+		}
+	}
+	return UnknownOperation(target)
+}
+
+func (x *exchange) routeQuery() error {
+	x.query = true
+	form, err := x.readForm()
+	if err != nil {
+		return err
+	}
+	action, version := form.Get("Action"), form.Get("Version")
+	if action == "" {
+		return errUnknownTarget
+	}
+	x.form = form
+	for _, s := range x.server.Services {
+		if s.Model.Protocol == Query && s.Model.Version == version {
+			return x.choose(s, action)
+		}
+	}
+	return InvalidAction(action, version)
+}
+
+// readForm reads the parameters of a query call, from the URL or the body.
+func (x *exchange) readForm() (url.Values, error) {
+	if x.r.URL.Path != "/" {
+		return nil, errUnknownTarget
+	}
+	if x.r.URL.RawQuery != "" && strings.Contains(x.r.URL.RawQuery, "Action=") {
+		form, err := url.ParseQuery(x.r.URL.RawQuery)
+		if err != nil {
+			return nil, &Error{Code: "MalformedQueryString", Message: "The query string contains a syntax error.", Status: http.StatusBadRequest}
+		}
+		return form, x.readBody(DefaultMaxBody)
+	}
+	mediaType, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	if x.r.Method != http.MethodPost || mediaType != "application/x-www-form-urlencoded" {
+		return nil, errUnknownTarget
+	}
+	if err := x.readBody(DefaultMaxBody); err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(x.body))
+	if err != nil {
+		return nil, &Error{Code: "MalformedInput", Message: "The request body is not a valid form.", Status: http.StatusBadRequest}
+	}
+	return form, nil
+}
+
+func (x *exchange) choose(s *Service, name string) error {
+	x.service, x.name = s, name
+	x.entry.Source, x.entry.Name = s.EventSource, name
+	op, served := s.operations[name]
+	if !served {
+		x.entry.Name = "" // of the client's making: nothing to name a record by
+		if s.Model.Protocol == Query {
+			return InvalidAction(name, s.Model.Version)
+		}
+		return UnknownOperation(name)
+	}
+	x.op = op
+	x.entry.ReadOnly = !op.mutates
+	return nil
+}
+
+// bodyTimeout is how long a client may take to send the body of a call.
+const bodyTimeout = 60 * time.Second
+
+func (x *exchange) readBody(limit int64) error {
+	if x.r.ContentLength > limit {
+		return bodyTooLarge(limit)
+	}
+	if limit > DefaultMaxBody && (x.r.ContentLength < 0 || x.r.ContentLength > DefaultMaxBody) {
+		select {
+		case x.server.large <- struct{}{}:
+			defer func() { <-x.server.large }()
+		case <-x.r.Context().Done():
+			return x.r.Context().Err()
+		}
+	}
+	// A connection that knows no deadlines, as in tests, has none to set.
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	var err error
+	if x.body, err = io.ReadAll(io.LimitReader(x.r.Body, limit+1)); err != nil {
+		return &Error{Code: "RequestTimeoutException", Message: "The request's body did not arrive completely.", Status: http.StatusBadRequest}
+	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{})
+	if int64(len(x.body)) > limit {
+		return bodyTooLarge(limit)
+	}
+	return nil
+}
+
+func bodyTooLarge(limit int64) error {
+	return &Error{Code: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
+		Message: "The request's body is larger than the operation allows."}
+}
+
+// authenticate checks the signature. The body is read only when the access key is known.
+func (x *exchange) authenticate(ctx context.Context) (Call, error) {
+	signed, err := sigv4.Parse(x.r)
+	if err != nil {
+		return Call{}, err
+	}
+	x.entry.Caller.AccessKeyID = signed.AccessKeyID
+	key, err := x.server.Directory.AccessKey(ctx, signed.AccessKeyID)
+	if err != nil {
+		return Call{}, err
+	}
+	if signed.HasToken() {
+		return Call{}, identity.ErrUnknownKey
+	}
+	if !x.query {
+		if err := x.readBody(x.op.maxBody); err != nil {
+			return Call{}, err
+		}
+	}
+	err = signed.Verify(x.r, sigv4.Check{
+		Secret: []byte(key.Secret.Reveal()), Now: x.server.Now(), Skew: x.skew(), Service: x.service.Model.SigningName,
+		Regions: x.regions(), BodySHA256: sha256.Sum256(x.body), Keys: x.server.keys,
+	})
+	if err != nil {
+		return Call{}, err
+	}
+	x.entry.Caller = key.Caller
+	x.entry.Account = key.Caller.Principal.Account
+	region := signed.Region
+	if !slices.Contains(x.server.Regions, region) {
+		region = x.server.Regions[0]
+	}
+	x.entry.Region = region
+	return Call{Caller: key.Caller, Region: region, BaseURL: baseURL(x.r)}, nil
+}
+
+// skew is how far the client's clock may be off: the query services of AWS allow more.
+func (x *exchange) skew() time.Duration {
+	if x.query {
+		return 15 * time.Minute
+	}
+	return 5 * time.Minute
+}
+
+// regions are those that a call may be signed for; services that are global take any.
+func (x *exchange) regions() []string {
+	if x.query {
+		return nil
+	}
+	return x.server.Regions
+}
+
+func (x *exchange) decode(in any) error {
+	if x.query {
+		return DecodeQuery(x.service.Model, x.op.model, x.form, in)
+	}
+	return DecodeJSON(x.service.Model, x.op.model, x.body, in)
+}
+
+func (x *exchange) enter(call Call, in any) (*access.Pass, error) {
+	parameters, err := json.Marshal(x.op.parameters(in))
+	if err != nil {
+		return nil, err
+	}
+	if string(parameters) != "{}" {
+		x.entry.Parameters = parameters
+	}
+	x.entry.Questions = policy.Ask(x.op.actions(in), x.op.resources(call, in)...)
+	x.entry.Context = x.op.context(call, in)
+	return x.server.Door.Enter(x.entry, x.accessDenied())
+}
+
+func (x *exchange) run(ctx context.Context, pass *access.Pass, call Call, in any) (out any, err error) {
+	if !x.op.mutates {
+		if out, err = x.op.read(ctx, call, in); err != nil {
+			return nil, err
+		}
+		return out, pass.Done()
+	}
+	change, err := x.op.stage(ctx, call, in)
+	if err != nil {
+		return nil, err
+	}
+	err = pass.Change(ctx, func(tx *store.Tx) (shown json.RawMessage, err error) {
+		out, shown, err = change.save(tx)
+		return shown, err
+	})
+	if closing := change.close(); closing != nil {
+		x.server.Log.Warn("release what a change held", "request", x.id, "error", closing)
+	}
+	return out, err
+}
+
+func (x *exchange) answer(out any) {
+	if x.query {
+		WriteQuery(x.w, x.service.Model, x.op.model, x.id, out)
+		return
+	}
+	WriteJSON(x.w, x.id, x.version, out)
+}
+
+func sourceIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func baseURL(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

@@ -1,0 +1,170 @@
+package awsapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// Call is what an operation knows of the request beside its input.
+type Call struct {
+	Caller identity.Caller
+	// Region is the one that the request was signed for.
+	Region string
+	// BaseURL is how the client reached this server, such as http://localhost:5000.
+	BaseURL string
+}
+
+// Op is an operation of an AWS service as a value. The dispatcher does the rest: it authenticates, decodes, validates,
+// authorises, encodes and records. Exactly one of Read, Write and Stage is set; that of Write and Stage makes the
+// operation a change, whose record is written in its own transaction.
+type Op[I, O any] struct {
+	// Action is the IAM action, such as "ecr:CreateRepository"; its second half is the operation's name in the model,
+	// unless Name is set.
+	Action string
+	// Name is the operation's name where it isn't that of the action.
+	Name string
+	// Also are further actions that the input needs, such as "ecr:TagResource" for a creation with tags; nil for none.
+	Also func(*I) []string
+	// Resources are what the policies are asked about. None at all means that the operation needs no permission.
+	Resources func(Call, *I) []policy.Resource
+	// Context returns the request's own condition keys; nil for none.
+	Context func(Call, *I) policy.Context
+	// Parameters is what the trail shows of the input; nil is the input itself. It must leave out secrets and layer bytes.
+	Parameters func(*I) any
+	// Response is what the trail shows of a change's output; nil is the output itself.
+	Response func(*O) any
+	// MaxBody bounds the request's body in bytes; 0 is DefaultMaxBody.
+	MaxBody int64
+
+	Read  func(context.Context, Call, *I) (*O, error)
+	Write func(*store.Tx, Call, *I) (*O, error)
+	Stage func(context.Context, Call, *I) (Staged[O], error)
+}
+
+// Staged is a change whose bytes are in place already. Save makes it visible, and may run more than once; Close runs in
+// any case.
+type Staged[O any] struct {
+	Save  func(*store.Tx) (*O, error)
+	Close func() error
+}
+
+// DefaultMaxBody bounds the body of a request, in bytes.
+const DefaultMaxBody = 1 << 20
+
+// Service is an AWS service that is served.
+type Service struct {
+	Model *Model
+	// EventSource is the service's name in the trail, such as "ecr.amazonaws.com".
+	EventSource string
+	// Problem turns an error of an operation into what the client is told; nil for what it doesn't know.
+	Problem func(error) *Error
+
+	operations map[string]operation
+}
+
+// operation is an Op without its types.
+type operation struct {
+	model      *Operation
+	action     string
+	mutates    bool
+	maxBody    int64
+	newInput   func() any
+	actions    func(any) []string
+	resources  func(Call, any) []policy.Resource
+	context    func(Call, any) policy.Context
+	parameters func(any) any
+	read       func(context.Context, Call, any) (any, error)
+	stage      func(context.Context, Call, any) (stagedAny, error)
+}
+
+type stagedAny struct {
+	save  func(*store.Tx) (output any, shown json.RawMessage, err error)
+	close func() error
+}
+
+// Add makes an operation part of a service. It panics on an operation that the model lacks or that is there already,
+// which only a mistake in the code can bring about.
+func Add[I, O any](s *Service, op Op[I, O]) {
+	name := op.Name
+	if name == "" {
+		_, name, _ = strings.Cut(op.Action, ":")
+	}
+	model := s.Model.Operations[name]
+	if model == nil {
+		panic(fmt.Sprintf("awsapi: service %s has no operation %q", s.Model.Name, name))
+	}
+	if _, twice := s.operations[name]; twice {
+		panic(fmt.Sprintf("awsapi: operation %s is added twice", name))
+	}
+	if s.operations == nil {
+		s.operations = map[string]operation{}
+	}
+	o := operation{
+		model: model, action: op.Action, mutates: op.Read == nil, maxBody: op.MaxBody,
+		newInput: func() any { return new(I) },
+		actions: func(in any) []string {
+			if op.Also == nil {
+				return []string{op.Action}
+			}
+			return append([]string{op.Action}, op.Also(in.(*I))...)
+		},
+		resources: func(c Call, in any) []policy.Resource {
+			if op.Resources == nil {
+				return nil
+			}
+			return op.Resources(c, in.(*I))
+		},
+		context: func(c Call, in any) policy.Context {
+			if op.Context == nil {
+				return nil
+			}
+			return op.Context(c, in.(*I))
+		},
+		parameters: func(in any) any {
+			if op.Parameters == nil {
+				return in
+			}
+			return op.Parameters(in.(*I))
+		},
+	}
+	if o.maxBody == 0 {
+		o.maxBody = DefaultMaxBody
+	}
+	if op.Read != nil {
+		o.read = func(ctx context.Context, c Call, in any) (any, error) { return op.Read(ctx, c, in.(*I)) }
+	}
+	o.stage = func(ctx context.Context, c Call, in any) (stagedAny, error) { return op.staged(ctx, c, in.(*I)) }
+	s.operations[name] = o
+}
+
+// staged brings Write and Stage into one form.
+func (op Op[I, O]) staged(ctx context.Context, c Call, in *I) (stagedAny, error) {
+	change := Staged[O]{Save: func(tx *store.Tx) (*O, error) { return op.Write(tx, c, in) }}
+	if op.Stage != nil {
+		var err error
+		if change, err = op.Stage(ctx, c, in); err != nil {
+			return stagedAny{}, err
+		}
+	}
+	if change.Close == nil {
+		change.Close = func() error { return nil }
+	}
+	return stagedAny{close: change.Close, save: func(tx *store.Tx) (any, json.RawMessage, error) {
+		out, err := change.Save(tx)
+		if err != nil {
+			return nil, nil, err
+		}
+		var shown any = out
+		if op.Response != nil {
+			shown = op.Response(out)
+		}
+		text, err := json.Marshal(shown)
+		return out, text, err
+	}}, nil
+}

@@ -1,0 +1,113 @@
+package awsapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/coffer-registry/coffer/internal/access"
+	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/sigv4"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// fail answers a request that did not succeed, and records it if it never entered.
+func (x *exchange) fail(err error) {
+	if errors.Is(err, errUnknownTarget) {
+		http.NotFound(x.w, x.r)
+		return
+	}
+	problem := x.problem(err)
+	var early refusal
+	if errors.As(err, &early) {
+		if x.entry.Name == "" {
+			x.entry.Name = "UnknownOperation"
+		}
+		if err := x.server.Door.Refuse(x.entry, problem.Code, problem.Message); err != nil {
+			problem = x.problem(err)
+		}
+	}
+	if problem.Status == http.StatusRequestEntityTooLarge {
+		x.w.Header().Set("Connection", "close")
+	}
+	if x.query {
+		model := &Model{}
+		if x.service != nil {
+			model = x.service.Model
+		}
+		WriteQueryError(x.w, model, x.id, problem)
+		return
+	}
+	WriteJSONError(x.w, x.id, x.version, problem)
+}
+
+// problem turns an error into what the client is told of it. What nobody knows is an internal error, whose cause goes to
+// the log and not to the client.
+func (x *exchange) problem(err error) *Error {
+	var known *Error
+	var signature *sigv4.Error
+	var denied *access.DeniedError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &signature):
+		return x.signatureProblem(signature)
+	case errors.Is(err, identity.ErrUnknownKey):
+		return x.either("UnrecognizedClientException", "InvalidClientTokenId", http.StatusForbidden, "The security token included in the request is invalid.")
+	case errors.As(err, &denied):
+		return x.either("AccessDeniedException", "AccessDenied", http.StatusForbidden, denied.Error())
+	case errors.Is(err, access.ErrThrottled):
+		return x.either("ThrottlingException", "Throttling", http.StatusBadRequest, "Rate exceeded")
+	case errors.Is(err, audit.ErrBacklog), errors.Is(err, store.ErrDiskFull):
+		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
+		return x.unavailable()
+	}
+	if x.service != nil && x.service.Problem != nil {
+		if problem := x.service.Problem(err); problem != nil {
+			return problem
+		}
+	}
+	if x.r.Context().Err() != nil {
+		return &Error{Code: "RequestCanceled", Message: "The client went away.", Status: http.StatusServiceUnavailable}
+	}
+	x.server.Log.Error("answer a request", "request", x.id, "operation", x.name, "error", err)
+	return x.either("ServerException", "InternalFailure", http.StatusInternalServerError, "An internal error occurred; the server's log names it under request "+x.id+".")
+}
+
+func (x *exchange) unavailable() *Error {
+	p := x.either("ServiceUnavailableException", "ServiceUnavailable", http.StatusServiceUnavailable, "The server can't write to its disk at the moment. Try again later.")
+	p.Status = http.StatusServiceUnavailable
+	return p
+}
+
+// either makes an error of the protocol in use: client errors of awsJson all have the status 400.
+func (x *exchange) either(jsonCode, queryCode string, queryStatus int, message string) *Error {
+	if x.query {
+		return &Error{Code: queryCode, Message: message, Status: queryStatus}
+	}
+	status := http.StatusBadRequest
+	if queryStatus >= http.StatusInternalServerError {
+		status = queryStatus
+	}
+	return &Error{Code: jsonCode, Message: message, Status: status}
+}
+
+func (x *exchange) accessDenied() string {
+	if x.query {
+		return "AccessDenied"
+	}
+	return "AccessDeniedException"
+}
+
+func (x *exchange) signatureProblem(err *sigv4.Error) *Error {
+	switch err.Kind {
+	case sigv4.Missing:
+		if x.query {
+			return &Error{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token", Status: http.StatusForbidden}
+		}
+		return &Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token", Status: http.StatusBadRequest}
+	case sigv4.Incomplete:
+		return x.either("IncompleteSignatureException", "IncompleteSignature", http.StatusBadRequest, err.Message)
+	}
+	return x.either("InvalidSignatureException", "SignatureDoesNotMatch", http.StatusForbidden, err.Message)
+}

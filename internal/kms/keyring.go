@@ -1,0 +1,281 @@
+// Package kms keeps the keys: the root key wraps service keys, a service key wraps the data keys of one purpose,
+// account and region, and a data key encrypts one repository's rows or one object.
+//
+// Service keys are unwrapped once, at start, and stay in memory; data keys are wrapped and unwrapped without I/O, so
+// that this can be done inside a transaction. A wrapped data key is bound to its encryption context: what belongs to one
+// repository or object opens nothing else. The package doesn't decide who may use a key.
+package kms
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// Errors of this package.
+var (
+	// ErrWrongRoot means that the root key is that of another installation, or the database was altered.
+	ErrWrongRoot = errors.New("the root key does not open this data: it belongs to another installation")
+	// ErrUnwrap means that a wrapped key was altered, belongs to other data, or its service key is gone.
+	ErrUnwrap = errors.New("the wrapped data key does not open")
+	// ErrNoKey means that no service key exists for that purpose, account and region.
+	ErrNoKey = errors.New("no service key")
+)
+
+// Purpose separates keys that must never stand in for each other.
+type Purpose string
+
+// The purposes of service keys.
+const (
+	PurposeECR     Purpose = "ecr"     // data keys of repositories and layers, by account and region
+	PurposeToken   Purpose = "token"   // registry tokens, download addresses and page tokens
+	PurposeSecrets Purpose = "secrets" // secret access keys
+	PurposeTrail   Purpose = "trail"   // records of the trail
+)
+
+// Context is the encryption context of a wrapped key: it must be given again, equal, to unwrap.
+type Context map[string]string
+
+// KeyID names a service key.
+type KeyID [16]byte
+
+// String is the id as 32 hexadecimal digits.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// Scope says what a service key is for. Account and Region are empty for keys of the whole installation.
+type Scope struct {
+	Purpose         Purpose
+	Account, Region string
+}
+
+// Keyring holds the service keys of an installation. It never changes once open, so it is safe for concurrent use.
+type Keyring struct {
+	installation string
+	byID         map[KeyID]seal.Key
+	byScope      map[Scope]KeyID
+}
+
+const (
+	settingInstallation = "installation"
+	settingRootCheck    = "root-check"
+	wrapVersion         = 1
+)
+
+// Initialized reports whether the database belongs to an installation already, which then has a root key.
+func Initialized(ctx context.Context, db *store.DB) (bool, error) {
+	found := false
+	err := db.View(ctx, func(tx *store.Tx) error {
+		value, err := setting(tx, settingInstallation)
+		found = value != nil
+		return err
+	})
+	return found, err
+}
+
+// Open reads the service keys, on first use of the database makes it an installation of this root key, and makes the
+// service keys that the scopes ask for and that don't exist yet. The error is ErrWrongRoot when the root key is not the
+// one that this database was made with.
+func Open(ctx context.Context, db *store.DB, root *Root, scopes []Scope) (*Keyring, error) {
+	var k *Keyring
+	err := db.Update(ctx, func(tx *store.Tx) error {
+		k = &Keyring{byID: map[KeyID]seal.Key{}, byScope: map[Scope]KeyID{}}
+		if err := k.checkRoot(tx, root); err != nil {
+			return err
+		}
+		if err := k.load(tx, root); err != nil {
+			return err
+		}
+		for _, scope := range scopes {
+			if err := k.ensure(tx, root, scope); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the keys: %w", err)
+	}
+	return k, nil
+}
+
+// Installation is the id that was given to the installation when it was made.
+func (k *Keyring) Installation() string { return k.installation }
+
+func (k *Keyring) checkRoot(tx *store.Tx, root *Root) error {
+	id, err := setting(tx, settingInstallation)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		id = []byte(rand.Text())
+		check, err := seal.SealBytes(root.key, []byte(settingRootCheck), id)
+		if err != nil {
+			return err
+		}
+		k.installation = string(id)
+		if err := putSetting(tx, settingInstallation, id); err != nil {
+			return err
+		}
+		return putSetting(tx, settingRootCheck, check)
+	}
+	check, err := setting(tx, settingRootCheck)
+	if err != nil {
+		return err
+	}
+	opened, err := seal.OpenBytes(root.key, []byte(settingRootCheck), check)
+	if err != nil || !bytes.Equal(opened, id) {
+		return ErrWrongRoot
+	}
+	k.installation = string(id)
+	return nil
+}
+
+func (k *Keyring) load(tx *store.Tx, root *Root) error {
+	rows, err := tx.Query(`SELECT id, purpose, account, region, wrapped FROM service_key`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var scope Scope
+		var wrapped []byte
+		if err := rows.Scan(&id, &scope.Purpose, &scope.Account, &scope.Region, &wrapped); err != nil {
+			return err
+		}
+		raw, err := seal.OpenBytes(root.key, serviceKeyContext(id, scope), wrapped)
+		if err != nil {
+			return fmt.Errorf("service key %s: %w", id, ErrWrongRoot)
+		}
+		key, err := seal.KeyFromBytes(raw)
+		if err != nil {
+			return err
+		}
+		decoded, err := hex.DecodeString(id)
+		if err != nil || len(decoded) != len(KeyID{}) {
+			return fmt.Errorf("service key %q has no valid id", id)
+		}
+		k.byID[KeyID(decoded)] = key
+		k.byScope[scope] = KeyID(decoded)
+	}
+	return rows.Err()
+}
+
+func (k *Keyring) ensure(tx *store.Tx, root *Root, scope Scope) error {
+	if _, ok := k.byScope[scope]; ok {
+		return nil
+	}
+	var id KeyID
+	rand.Read(id[:])
+	key := seal.NewKey()
+	wrapped, err := seal.SealBytes(root.key, serviceKeyContext(id.String(), scope), key.Bytes())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO service_key (id, purpose, account, region, wrapped, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		id.String(), string(scope.Purpose), scope.Account, scope.Region, wrapped, time.Now().UnixMicro())
+	if err != nil {
+		return err
+	}
+	k.byID[id] = key
+	k.byScope[scope] = id
+	return nil
+}
+
+func serviceKeyContext(id string, s Scope) []byte {
+	return encodeContext(nil, Context{"id": id, "purpose": string(s.Purpose), "account": s.Account, "region": s.Region})
+}
+
+// Key returns the service key of a scope itself, for data that is sealed under it directly. The error is ErrNoKey.
+func (k *Keyring) Key(scope Scope) (seal.Key, error) {
+	id, ok := k.byScope[scope]
+	if !ok {
+		return seal.Key{}, fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+	}
+	return k.byID[id], nil
+}
+
+// Domain names the encryption domain of a scope: objects may be shared only within one. The error is ErrNoKey.
+func (k *Keyring) Domain(scope Scope) (string, error) {
+	id, ok := k.byScope[scope]
+	if !ok {
+		return "", fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+	}
+	return id.String(), nil
+}
+
+// GenerateDataKey makes a data key and wraps it under the service key of the scope. The error is ErrNoKey.
+func (k *Keyring) GenerateDataKey(scope Scope, c Context) (seal.Key, []byte, error) {
+	key := seal.NewKey()
+	wrapped, err := k.Wrap(scope, key, c)
+	return key, wrapped, err
+}
+
+// Wrap wraps a data key under the service key of the scope. The error is ErrNoKey.
+func (k *Keyring) Wrap(scope Scope, key seal.Key, c Context) ([]byte, error) {
+	id, ok := k.byScope[scope]
+	service := k.byID[id]
+	if !ok {
+		return nil, fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+	}
+	header := append([]byte{wrapVersion}, id[:]...)
+	sealed, err := seal.SealBytes(service, encodeContext(header, c), key.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return append(header, sealed...), nil
+}
+
+// Unwrap opens a wrapped data key. The error is ErrUnwrap.
+func (k *Keyring) Unwrap(wrapped []byte, c Context) (seal.Key, error) {
+	const header = 1 + len(KeyID{})
+	if len(wrapped) < header || wrapped[0] != wrapVersion {
+		return seal.Key{}, fmt.Errorf("%w: unknown format", ErrUnwrap)
+	}
+	service, ok := k.byID[KeyID(wrapped[1:header])]
+	if !ok {
+		return seal.Key{}, fmt.Errorf("%w: its service key is gone", ErrUnwrap)
+	}
+	raw, err := seal.OpenBytes(service, encodeContext(wrapped[:header:header], c), wrapped[header:])
+	if err != nil {
+		return seal.Key{}, fmt.Errorf("%w: it was altered or belongs to other data", ErrUnwrap)
+	}
+	return seal.KeyFromBytes(raw)
+}
+
+// encodeContext appends the context to prefix so that different contexts never encode alike: each name and value, in the
+// order of names, after its length.
+func encodeContext(prefix []byte, c Context) []byte {
+	out := slices.Clone(prefix)
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		for _, part := range []string{name, c[name]} {
+			out = binary.BigEndian.AppendUint32(out, uint32(len(part)))
+			out = append(out, part...)
+		}
+	}
+	return out
+}
+
+func setting(tx *store.Tx, name string) ([]byte, error) {
+	var value []byte
+	err := tx.QueryRow(`SELECT value FROM setting WHERE name = $1`, name).Scan(&value)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, nil
+	}
+	return value, err
+}
+
+func putSetting(tx *store.Tx, name string, value []byte) error {
+	_, err := tx.Exec(`INSERT INTO setting (name, value) VALUES ($1, $2)`, name, value)
+	return err
+}

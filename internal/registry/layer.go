@@ -1,0 +1,206 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/blob"
+	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// Layer is a blob that a repository knows: a layer, a config or whatever else a manifest refers to.
+type Layer struct {
+	Digest oci.Digest
+	// Size is in bytes, as the client sent them.
+	Size int64
+	// MediaType is that under which an image refers to the layer; empty while none does.
+	MediaType string
+	// Referenced is set while an image of the repository refers to the layer.
+	Referenced bool
+
+	idleSince time.Time
+	domain    string
+	object    string
+	wrapped   []byte
+}
+
+const layerColumns = `digest, size, media_type, domain, object, data_key, idle_since`
+
+func scanLayer(row scanner) (Layer, error) {
+	var l Layer
+	var digest string
+	var idle *int64
+	if err := row.Scan(&digest, &l.Size, &l.MediaType, &l.domain, &l.object, &l.wrapped, &idle); err != nil {
+		return Layer{}, err
+	}
+	l.Digest, l.Referenced = oci.Digest(digest), idle == nil
+	if idle != nil {
+		l.idleSince = time.UnixMicro(*idle)
+	}
+	return l, nil
+}
+
+func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Layer, error) {
+	l, err := scanLayer(tx.QueryRow(`SELECT `+layerColumns+` FROM layer WHERE repository = $1 AND digest = $2`, repository, string(digest)))
+	if errors.Is(err, store.ErrNoRows) {
+		return Layer{}, ErrLayerNotFound
+	}
+	if err != nil {
+		return Layer{}, fmt.Errorf("look up layer %s: %w", digest, err)
+	}
+	return l, nil
+}
+
+// Layer finds a layer of a repository. Whoever is told that a layer is there may count on it for a while: an idle layer
+// that would soon be swept is renewed. The error is ErrLayerNotFound.
+func (r *Registry) Layer(ctx context.Context, repo Repository, digest oci.Digest) (Layer, error) {
+	l, err := r.layers.get(imageKey{repo.id, digest}, func() (l Layer, bytes int, err error) {
+		err = r.db.View(ctx, func(tx *store.Tx) error {
+			l, err = r.layer(tx, repo.id, digest)
+			return err
+		})
+		return l, 512, err
+	})
+	if err != nil || l.Referenced || r.now().Sub(l.idleSince) < r.limits.seconds(LayerGraceSeconds)/2 {
+		return l, err
+	}
+	return l, r.renewLayer(ctx, repo, digest)
+}
+
+func (r *Registry) renewLayer(ctx context.Context, repo Repository, digest oci.Digest) error {
+	return r.db.Update(ctx, func(tx *store.Tx) error {
+		tx.OnCommit(func() { r.layers.drop(imageKey{repo.id, digest}) })
+		n, err := tx.Exec(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3 AND idle_since IS NOT NULL`,
+			r.now().UnixMicro(), repo.id, string(digest))
+		if err != nil {
+			return fmt.Errorf("renew layer %s: %w", digest, err)
+		}
+		if n > 0 {
+			return nil
+		}
+		_, err = r.layer(tx, repo.id, digest)
+		return err
+	})
+}
+
+// OpenLayer opens the bytes of a layer. Close the reader. The error is ErrLayerNotFound if the layer was swept meanwhile.
+func (r *Registry) OpenLayer(ctx context.Context, repo Repository, l Layer) (*LayerReader, error) {
+	key, err := r.keys.Unwrap(l.wrapped, objectContext(repo, l.object))
+	if err != nil {
+		return nil, fmt.Errorf("unwrap the key of layer %s: %w", l.Digest, err)
+	}
+	object, err := r.blobs.Open(ctx, l.object)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.layers.drop(imageKey{repo.id, l.Digest})
+		return nil, ErrLayerNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open layer %s: %w", l.Digest, err)
+	}
+	reader, err := seal.Open(object, object.Size(), key, objectID(l.object))
+	if err == nil && reader.Size() != l.Size {
+		err = fmt.Errorf("the object holds %d bytes, the layer %d", reader.Size(), l.Size)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open layer %s: %w", l.Digest, err), object.Close())
+	}
+	return &LayerReader{Reader: reader, object: object}, nil
+}
+
+// LayerReader reads the bytes of a layer.
+type LayerReader struct {
+	*seal.Reader
+	object blob.Object
+}
+
+// Close releases the layer.
+func (l *LayerReader) Close() error { return errors.Join(l.Reader.Close(), l.object.Close()) }
+
+// MountLayer makes a layer of one repository also one of another, without moving bytes. It works only within an
+// encryption domain and only for layers that an image of the source refers to; otherwise the error is ErrLayerNotFound,
+// and the client uploads the layer instead.
+func (r *Registry) MountLayer(tx *store.Tx, from, to Repository, digest oci.Digest) (Layer, error) {
+	if existing, err := r.layer(tx, to.id, digest); err == nil {
+		return existing, nil
+	}
+	l, err := r.layer(tx, from.id, digest)
+	if err != nil {
+		return Layer{}, err
+	}
+	domain, err := r.keys.Domain(to.Registry.keyScope())
+	if err != nil {
+		return Layer{}, err
+	}
+	if !l.Referenced || l.domain != domain {
+		return Layer{}, ErrLayerNotFound
+	}
+	return r.linkLayer(tx, from, to, l)
+}
+
+// linkLayer adds to a repository a layer that shares the object of another repository's.
+func (r *Registry) linkLayer(tx *store.Tx, from, to Repository, l Layer) (Layer, error) {
+	key, err := r.keys.Unwrap(l.wrapped, objectContext(from, l.object))
+	if err != nil {
+		return Layer{}, fmt.Errorf("unwrap the key of layer %s: %w", l.Digest, err)
+	}
+	if l.wrapped, err = r.keys.Wrap(to.Registry.keyScope(), key, objectContext(to, l.object)); err != nil {
+		return Layer{}, err
+	}
+	return r.insertLayer(tx, to, l)
+}
+
+func (r *Registry) insertLayer(tx *store.Tx, repo Repository, l Layer) (Layer, error) {
+	now := r.now()
+	l.MediaType, l.Referenced, l.idleSince = "", false, now
+	_, err := tx.Exec(`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
+		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $7)`,
+		repo.id, string(l.Digest), l.Size, l.domain, l.object, l.wrapped, now.UnixMicro())
+	if err != nil {
+		return Layer{}, fmt.Errorf("store layer %s: %w", l.Digest, err)
+	}
+	tx.OnCommit(func() { r.layers.drop(imageKey{repo.id, l.Digest}) })
+	return l, nil
+}
+
+// DeleteLayer removes a layer that no image of its repository refers to. The error is ErrLayerNotFound or
+// ErrLayerReferenced.
+func (r *Registry) DeleteLayer(tx *store.Tx, repo Repository, digest oci.Digest) error {
+	l, err := r.layer(tx, repo.id, digest)
+	if err != nil {
+		return err
+	}
+	if l.Referenced {
+		return ErrLayerReferenced
+	}
+	return r.removeLayer(tx, repo.id, l)
+}
+
+// removeLayer deletes the row of a layer, and gives up its object if it was the last row to refer to it.
+func (r *Registry) removeLayer(tx *store.Tx, repository int64, l Layer) error {
+	if _, err := tx.Exec(`DELETE FROM layer WHERE repository = $1 AND digest = $2`, repository, string(l.Digest)); err != nil {
+		return fmt.Errorf("delete layer %s: %w", l.Digest, err)
+	}
+	tx.OnCommit(func() { r.layers.drop(imageKey{repository, l.Digest}) })
+	var others int
+	if err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM layer WHERE object = $1 LIMIT 1) AS other`, l.object).Scan(&others); err != nil {
+		return err
+	}
+	if others > 0 {
+		return nil
+	}
+	return r.discard(tx, l.object)
+}
+
+// discard leaves an object, to which no row refers any more, to the sweeper.
+func (r *Registry) discard(tx *store.Tx, object string) error {
+	_, err := tx.Exec(`INSERT INTO garbage (object, since) VALUES ($1, $2) ON CONFLICT (object) DO NOTHING`, object, r.now().UnixMicro())
+	if err != nil {
+		return fmt.Errorf("discard object %s: %w", object, err)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+// Package registry is the domain: repositories, layers, uploads, images, tags and referrers of the registries of all
+// accounts and regions, and the sweeping of what nothing refers to any more.
+//
+// Invariants:
+//   - A row never refers to bytes that aren't durable: an object is committed before the transaction that names it.
+//   - An image exists only with all the layers and child images that it refers to, in its own repository.
+//   - A digest is always that of the bytes: it was computed while they came in, and is checked by nothing later.
+//   - Bytes are shared between repositories only within an encryption domain, and never by taking a client's word.
+//
+// What changes something takes a *store.Tx, so that the edge can write the audit record in the same transaction; what
+// moves bytes does so before, and hands over a value whose Save takes the transaction. The package contains no
+// authorisation and knows no protocol.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/blob"
+	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// ID names a registry: every account has one in every region.
+type ID struct{ Account, Region string }
+
+// Config is what a Registry works with.
+type Config struct {
+	DB      *store.DB
+	Blobs   blob.Store
+	Keyring *kms.Keyring
+	Limits  Limits
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Registry serves all registries of an installation. It is safe for concurrent use.
+type Registry struct {
+	db     *store.DB
+	blobs  blob.Store
+	keys   *kms.Keyring
+	limits Limits
+	now    func() time.Time
+
+	busy         busySet
+	slots        chan struct{}
+	pulls        pullTimes
+	repositories *cache[repositoryKey, Repository]
+	tags         *cache[tagKey, oci.Digest]
+	manifests    *cache[imageKey, *Manifest]
+	layers       *cache[imageKey, Layer]
+}
+
+type repositoryKey struct {
+	ID
+	name string
+}
+
+type tagKey struct {
+	repository int64
+	tag        string
+}
+
+type imageKey struct {
+	repository int64
+	digest     oci.Digest
+}
+
+// Bounds of the caches, in bytes of what they hold, estimated.
+const (
+	repositoryCacheBytes = 4 << 20
+	tagCacheBytes        = 16 << 20
+	manifestCacheBytes   = 24 << 20
+	layerCacheBytes      = 8 << 20
+)
+
+// New returns the registries kept in c.DB and c.Blobs.
+func New(c Config) *Registry {
+	now := c.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &Registry{
+		db: c.DB, blobs: c.Blobs, keys: c.Keyring, limits: c.Limits, now: now,
+		slots:        make(chan struct{}, max(1, c.Limits.Get(ConcurrentUploads))),
+		repositories: newCache[repositoryKey, Repository](repositoryCacheBytes),
+		tags:         newCache[tagKey, oci.Digest](tagCacheBytes),
+		manifests:    newCache[imageKey, *Manifest](manifestCacheBytes),
+		layers:       newCache[imageKey, Layer](layerCacheBytes),
+	}
+}
+
+// Limits are the quotas in force.
+func (r *Registry) Limits() Limits { return r.limits }
+
+// View runs a read of several rows in one snapshot.
+func (r *Registry) View(ctx context.Context, fn func(*store.Tx) error) error {
+	return r.db.View(ctx, fn)
+}
+
+func (id ID) keyScope() kms.Scope {
+	return kms.Scope{Purpose: kms.PurposeECR, Account: id.Account, Region: id.Region}
+}
+
+// repositoryContext is the encryption context of what belongs to a repository.
+func repositoryContext(id ID, name string) kms.Context {
+	return kms.Context{"aws:ecr:arn": arn.Repository(id.Region, id.Account, name).String()}
+}
+
+// objectContext is the encryption context of an object of a repository.
+func objectContext(repo Repository, object string) kms.Context {
+	c := repositoryContext(repo.Registry, repo.Name)
+	c["coffer:object"] = object
+	return c
+}
+
+// rowContext binds sealed bytes to the row that holds them.
+func rowContext(table string, repository int64, key string) []byte {
+	return fmt.Appendf(nil, "%s\x00%d\x00%s", table, repository, key)
+}

@@ -1,0 +1,189 @@
+package ecr
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/coffer-registry/coffer/internal/awsapi"
+	api "github.com/coffer-registry/coffer/internal/awsapi/ecr"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+func (s *service) addRepositories(out *awsapi.Service) {
+	awsapi.Add(out, awsapi.Op[api.CreateRepositoryRequest, api.CreateRepositoryResponse]{
+		Action: "ecr:CreateRepository",
+		Also: func(in *api.CreateRepositoryRequest) []string {
+			if len(in.Tags) == 0 {
+				return nil
+			}
+			return []string{"ecr:TagResource"}
+		},
+		Resources: func(c awsapi.Call, in *api.CreateRepositoryRequest) []policy.Resource {
+			return onRepository(c, in.RegistryID, in.RepositoryName)
+		},
+		Context: func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return requestTags(in.Tags) },
+		Write:   s.createRepository,
+	})
+	awsapi.Add(out, awsapi.Op[api.DescribeRepositoriesRequest, api.DescribeRepositoriesResponse]{
+		Action:    "ecr:DescribeRepositories",
+		Resources: describedRepositories,
+		Read:      s.describeRepositories,
+	})
+	awsapi.Add(out, awsapi.Op[api.DeleteRepositoryRequest, api.DeleteRepositoryResponse]{
+		Action: "ecr:DeleteRepository",
+		Resources: func(c awsapi.Call, in *api.DeleteRepositoryRequest) []policy.Resource {
+			return onRepository(c, in.RegistryID, in.RepositoryName)
+		},
+		Write: s.deleteRepository,
+	})
+	awsapi.Add(out, awsapi.Op[api.PutImageTagMutabilityRequest, api.PutImageTagMutabilityResponse]{
+		Action: "ecr:PutImageTagMutability",
+		Resources: func(c awsapi.Call, in *api.PutImageTagMutabilityRequest) []policy.Resource {
+			return onRepository(c, in.RegistryID, in.RepositoryName)
+		},
+		Write: s.putImageTagMutability,
+	})
+}
+
+// repository is the API's view of a repository.
+func (s *service) repository(c awsapi.Call, r registry.Repository) *api.Repository {
+	scanOnPush := r.ScanOnPush
+	created := awsapi.NewTime(r.CreatedAt)
+	return &api.Repository{
+		RepositoryARN: r.ARN(), RegistryID: r.Registry.Account, RepositoryName: r.Name,
+		RepositoryURI: s.registryHost(c, r.Registry) + "/" + r.Name, CreatedAt: &created,
+		ImageTagMutability: string(r.Mutability), ImageTagMutabilityExclusionFilters: filtersOf(r.Filters),
+		ImageScanningConfiguration: &api.ImageScanningConfiguration{ScanOnPush: &scanOnPush},
+		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption},
+	}
+}
+
+func filtersOf(filters []string) []api.ImageTagMutabilityExclusionFilter {
+	var out []api.ImageTagMutabilityExclusionFilter
+	for _, f := range filters {
+		out = append(out, api.ImageTagMutabilityExclusionFilter{FilterType: "WILDCARD", Filter: f})
+	}
+	return out
+}
+
+func (s *service) createRepository(tx *store.Tx, c awsapi.Call, in *api.CreateRepositoryRequest) (*api.CreateRepositoryResponse, error) {
+	if e := in.EncryptionConfiguration; e != nil {
+		if e.EncryptionType != registry.EncryptionAES256 {
+			return nil, invalid("encryptionConfiguration", "Encryption type "+e.EncryptionType+" is not available on this registry yet; use AES256")
+		}
+		if e.KmsKey != "" {
+			return nil, invalid("encryptionConfiguration", "A KMS key can't be given for the encryption type AES256")
+		}
+	}
+	n := registry.NewRepository{Name: in.RepositoryName, Mutability: registry.Mutability(in.ImageTagMutability), Tags: resourceTags(in.Tags)}
+	if n.Mutability == "" {
+		n.Mutability = registry.Mutable
+	}
+	if scanning := in.ImageScanningConfiguration; scanning != nil && scanning.ScanOnPush != nil {
+		n.ScanOnPush = *scanning.ScanOnPush
+	}
+	var err error
+	if n.Filters, err = exclusionFilters(string(n.Mutability), in.ImageTagMutabilityExclusionFilters); err != nil {
+		return nil, err
+	}
+	id := registryID(c, in.RegistryID)
+	repo, err := s.Registry.CreateRepository(tx, id, n)
+	if err != nil {
+		return nil, about(id, in.RepositoryName, err)
+	}
+	return &api.CreateRepositoryResponse{Repository: s.repository(c, repo)}, nil
+}
+
+// exclusionFilters checks what the model can't: filters come exactly with the mutabilities that take them.
+func exclusionFilters(mutability string, filters []api.ImageTagMutabilityExclusionFilter) ([]string, error) {
+	takes := mutability == string(registry.MutableWithExclusion) || mutability == string(registry.ImmutableWithExclusion)
+	const field = "imageTagMutabilityExclusionFilters"
+	switch {
+	case takes && len(filters) == 0:
+		return nil, invalid(field, "ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as "+mutability)
+	case !takes && len(filters) > 0:
+		return nil, invalid(field, "ImageTagMutabilityExclusionFilters must be null when imageTagMutability is set as "+mutability)
+	}
+	var out []string
+	for _, f := range filters {
+		out = append(out, f.Filter)
+	}
+	return out, nil
+}
+
+func describedRepositories(c awsapi.Call, in *api.DescribeRepositoriesRequest) []policy.Resource {
+	if len(in.RepositoryNames) == 0 {
+		return onRepository(c, in.RegistryID, "*")
+	}
+	var resources []policy.Resource
+	for _, name := range in.RepositoryNames {
+		resources = append(resources, onRepository(c, in.RegistryID, name)...)
+	}
+	return resources
+}
+
+func (s *service) describeRepositories(ctx context.Context, c awsapi.Call, in *api.DescribeRepositoriesRequest) (*api.DescribeRepositoriesResponse, error) {
+	if err := refusePaging(len(in.RepositoryNames) > 0, in.MaxResults, in.NextToken); err != nil {
+		return nil, err
+	}
+	id := registryID(c, in.RegistryID)
+	out := &api.DescribeRepositoriesResponse{Repositories: []api.Repository{}}
+	if len(in.RepositoryNames) > 0 {
+		for _, name := range in.RepositoryNames {
+			repo, err := s.Registry.Find(ctx, id, name)
+			if err != nil {
+				return nil, about(id, name, err)
+			}
+			out.Repositories = append(out.Repositories, *s.repository(c, repo))
+		}
+		return out, nil
+	}
+	p, err := parsePage(in.NextToken, fmt.Sprintf("repositories/%s/%s", id.Account, id.Region))
+	if err != nil {
+		return nil, err
+	}
+	n := pageSize(in.MaxResults, 100)
+	err = s.Registry.View(ctx, func(tx *store.Tx) error {
+		repos, err := s.Registry.Repositories(tx, id, p.After, n+1)
+		if err != nil {
+			return err
+		}
+		out = &api.DescribeRepositoriesResponse{Repositories: []api.Repository{}}
+		for _, repo := range repos[:min(n, len(repos))] {
+			out.Repositories = append(out.Repositories, *s.repository(c, repo))
+		}
+		if len(repos) > n {
+			p.After = repos[n-1].Name
+			out.NextToken = p.token()
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (s *service) deleteRepository(tx *store.Tx, c awsapi.Call, in *api.DeleteRepositoryRequest) (*api.DeleteRepositoryResponse, error) {
+	id := registryID(c, in.RegistryID)
+	repo, err := s.Registry.DeleteRepository(tx, id, in.RepositoryName, in.Force != nil && *in.Force)
+	if err != nil {
+		return nil, about(id, in.RepositoryName, err)
+	}
+	return &api.DeleteRepositoryResponse{Repository: s.repository(c, repo)}, nil
+}
+
+func (s *service) putImageTagMutability(tx *store.Tx, c awsapi.Call, in *api.PutImageTagMutabilityRequest) (*api.PutImageTagMutabilityResponse, error) {
+	filters, err := exclusionFilters(in.ImageTagMutability, in.ImageTagMutabilityExclusionFilters)
+	if err != nil {
+		return nil, err
+	}
+	id := registryID(c, in.RegistryID)
+	repo, err := s.Registry.SetMutability(tx, id, in.RepositoryName, registry.Mutability(in.ImageTagMutability), filters)
+	if err != nil {
+		return nil, about(id, in.RepositoryName, err)
+	}
+	return &api.PutImageTagMutabilityResponse{
+		RegistryID: id.Account, RepositoryName: repo.Name, ImageTagMutability: string(repo.Mutability),
+		ImageTagMutabilityExclusionFilters: filtersOf(repo.Filters),
+	}, nil
+}
