@@ -262,7 +262,7 @@ func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 		}
 	}
 	err = signed.Verify(x.r, sigv4.Check{
-		Secret: []byte(key.Secret.Reveal()), Now: x.server.Now(), Skew: x.skew(), Service: x.service.Model.SigningName,
+		Secret: sigv4.Secret(key.Secret.Reveal()), Now: x.server.Now(), Skew: x.skew(), Service: x.service.Model.SigningName,
 		Regions: x.regions(), BodySHA256: sha256.Sum256(x.body), Keys: x.server.keys,
 	})
 	if err != nil {

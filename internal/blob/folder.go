@@ -147,7 +147,6 @@ func (f *Folder) folder(name string) (*folder, error) {
 	return shared, nil
 }
 
-
 // Delete removes an object or an upload. Its folder stays: others may be about to write there.
 func (f *Folder) Delete(_ context.Context, key string) error {
 	if !ValidKey(key) {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/registry"
 )
 
 // response is an answer that was decided on but not yet written: the trail comes first.
@@ -25,15 +27,9 @@ type response struct {
 	// length is the Content-Length of a HEAD response; 0 is that of the body.
 	length int64
 	// content is a layer, of which the request may want a range.
-	content content
+	content *registry.LayerReader
 	// code and message are those of an error.
 	code, message string
-}
-
-// content is the bytes of a layer.
-type content interface {
-	NewReadSeeker() io.ReadSeeker
-	io.Closer
 }
 
 func (p *response) close() error {
@@ -118,7 +114,7 @@ func trimTag(s string) string {
 const stallTimeout = 60 * time.Second
 
 // serveContent writes a layer or the range that the client wants.
-func serveContent(w http.ResponseWriter, r *http.Request, c content) {
+func serveContent(w http.ResponseWriter, r *http.Request, c *registry.LayerReader) {
 	w.Header()["Content-Type"] = octetStream
 	http.ServeContent(&bulkWriter{ResponseWriter: w, control: http.NewResponseController(w)}, r, "", time.Time{}, c.NewReadSeeker())
 }
