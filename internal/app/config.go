@@ -17,6 +17,9 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 )
 
+// DefaultData is where the state is kept unless the configuration says otherwise.
+const DefaultData = "./coffer-data"
+
 // Config is the configuration of a server: the flags of coffer serve, with the same names in the environment, after
 // COFFER_, and in a file.
 type Config struct {

@@ -112,26 +112,3 @@ func writeFile(path, text string) error {
 	defer dir.Close()
 	return dir.Sync()
 }
-
-// endpointPath is the file in which a running server leaves its address, for coffer env.
-func endpointPath(data string) string { return filepath.Join(data, "endpoint") }
-
-func writeEndpoint(data, url string) error {
-	if err := os.WriteFile(endpointPath(data), []byte(url+"\n"), 0o600); err != nil {
-		return fmt.Errorf("note the address: %w", err)
-	}
-	return nil
-}
-
-func removeEndpoint(data string) error {
-	if err := os.Remove(endpointPath(data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget the address: %w", err)
-	}
-	return nil
-}
-
-// ReadEndpoint reads the address of the server that runs on a data folder. The error is fs.ErrNotExist if none does.
-func ReadEndpoint(data string) (string, error) {
-	text, err := os.ReadFile(endpointPath(data))
-	return strings.TrimSpace(string(text)), err
-}

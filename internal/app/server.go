@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +15,6 @@ import (
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/awsapi"
-	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
@@ -49,12 +45,16 @@ type Server struct {
 	Registry *registry.Registry
 	Services []*awsapi.Service
 
-	config   Config
-	log      *slog.Logger
-	state    *state
-	trail    *audit.Log
-	public   *http.Server
-	admin    *http.Server
+	config  Config
+	log     *slog.Logger
+	state   *state
+	trail   *audit.Log
+	public  *http.Server
+	admin   *http.Server
+	control *http.Server
+	reader  *audit.Reader
+	// ending ends when the server is told to stop, for requests that would go on for ever.
+	ending   context.Context
 	listener net.Listener
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -67,7 +67,8 @@ func Start(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s = &Server{config: c, log: o.Log, failed: make(chan error, 4), sweep: o.SweepEvery}
+	s = &Server{config: c, log: o.Log, failed: make(chan error, 8), sweep: o.SweepEvery}
+	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -91,7 +92,10 @@ func Start(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if err := s.serveAdmin(); err != nil {
 		return nil, err
 	}
-	if err := writeEndpoint(c.Data, s.URL()); err != nil {
+	if err := s.serveControl(); err != nil {
+		return nil, err
+	}
+	if err := writeEndpoint(c.Data, Endpoint{URL: s.URL(), Region: c.Region[0]}); err != nil {
 		return nil, err
 	}
 	s.run()
@@ -135,6 +139,9 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	if s.trail, err = audit.New(st.db, trailKey); err != nil {
+		return err
+	}
+	if s.reader, err = audit.NewReader(st.db, trailKey); err != nil {
 		return err
 	}
 	tokenKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeToken})
@@ -213,8 +220,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
+	ctx := s.ending
 	s.running.Go(func() {
 		if err := s.trail.Run(ctx, func(err error) { s.log.Error("write the trail", "error", err) }); err != nil {
 			s.failed <- fmt.Errorf("write the rest of the trail: %w", err)
@@ -287,106 +293,38 @@ func (s *Server) Stop() error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests were still under way after %v: %w", drainTimeout, err), s.public.Close())
 	}
-	s.stop()
-	s.running.Wait()
+	err = errors.Join(err, s.release())
 	select {
 	case failed := <-s.failed:
 		err = errors.Join(err, failed)
 	default:
 	}
-	return errors.Join(err, s.Registry.FlushPulls(ctx), s.release())
+	return err
 }
 
 // release gives up what Start took, as far as it came.
 func (s *Server) release() error {
 	var errs []error
-	if s.admin != nil {
-		errs = append(errs, s.admin.Close())
+	s.stop()
+	for _, h := range []*http.Server{s.public, s.control, s.admin} {
+		if h != nil {
+			errs = append(errs, h.Close())
+		}
 	}
 	if s.listener != nil {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
+	s.running.Wait()
+	if s.Registry != nil {
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()))
+	}
+	if s.reader != nil {
+		s.reader.Close()
+	}
 	if s.state != nil {
 		errs = append(errs, removeEndpoint(s.config.Data), s.state.close())
-	}
-	return errors.Join(errs...)
-}
-
-// state is what is kept in the data folder.
-type state struct {
-	lock      io.Closer
-	db        *store.DB
-	blobs     blob.Store
-	keys      *kms.Keyring
-	directory *identity.Directory
-}
-
-// openState locks the data folder and opens what is in it, making it at first.
-func openState(ctx context.Context, c Config) (st *state, err error) {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
-	}
-	st = &state{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, st.close())
-		}
-	}()
-	if st.lock, err = store.LockDir(c.Data); err != nil {
-		return nil, err
-	}
-	if st.db, err = store.Open(ctx, c.Data, store.Options{}); err != nil {
-		return nil, err
-	}
-	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
-		return nil, err
-	}
-	root, err := openRoot(ctx, c, st.db)
-	if err != nil {
-		return nil, err
-	}
-	if st.keys, err = kms.Open(ctx, st.db, root, scopes(c)); err != nil {
-		return nil, err
-	}
-	secrets, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeSecrets})
-	if err != nil {
-		return nil, err
-	}
-	st.directory = identity.NewDirectory(st.db, secrets)
-	return st, nil
-}
-
-// openRoot opens the root key, or makes one if no data depends on one yet.
-func openRoot(ctx context.Context, c Config, db *store.DB) (*kms.Root, error) {
-	initialized, err := kms.Initialized(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	path := c.rootKeyPath()
-	if _, err := os.Stat(path); initialized || err == nil {
-		return kms.OpenRoot(path)
-	}
-	return kms.CreateRoot(path)
-}
-
-// scopes are those of the service keys that this configuration needs.
-func scopes(c Config) []kms.Scope {
-	out := []kms.Scope{{Purpose: kms.PurposeToken}, {Purpose: kms.PurposeSecrets}, {Purpose: kms.PurposeTrail}}
-	for _, region := range c.Region {
-		out = append(out, kms.Scope{Purpose: kms.PurposeECR, Account: c.Account, Region: region})
-	}
-	return out
-}
-
-func (st *state) close() error {
-	var errs []error
-	if st.db != nil {
-		errs = append(errs, st.db.Close())
-	}
-	if st.lock != nil {
-		errs = append(errs, st.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -198,3 +198,30 @@ func ValidAccessKeyID(id string) bool {
 		return !(r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_')
 	}) < 0
 }
+
+// Check opens the secret of every access key and returns how many there are. It tells fault of each that doesn't open.
+func (d *Directory) Check(ctx context.Context, fault func(string)) (keys int, err error) {
+	var ids []string
+	err = d.db.View(ctx, func(tx *store.Tx) error {
+		ids = nil
+		rows, err := tx.Query(`SELECT id FROM access_key WHERE active = 1 ORDER BY id`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return rows.Err()
+	})
+	for _, id := range ids {
+		if _, err := d.AccessKey(ctx, id); err != nil {
+			fault(err.Error())
+		}
+	}
+	return len(ids), err
+}

@@ -45,6 +45,26 @@ func scanLayer(row scanner) (Layer, error) {
 	return l, nil
 }
 
+// ownedLayer is a layer with the repository that it belongs to.
+type ownedLayer struct {
+	Layer
+	repository int64
+}
+
+// scanOwnedLayer scans a layer after the repository that it belongs to.
+func scanOwnedLayer(row scanner) (o ownedLayer, err error) {
+	o.Layer, err = scanLayer(prefixed{row, &o.repository})
+	return o, err
+}
+
+// prefixed scans rows that have one column before those that the scan expects.
+type prefixed struct {
+	scanner
+	first any
+}
+
+func (p prefixed) Scan(dest ...any) error { return p.scanner.Scan(append([]any{p.first}, dest...)...) }
+
 func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Layer, error) {
 	l, err := scanLayer(tx.QueryRow(`SELECT `+layerColumns+` FROM layer WHERE repository = $1 AND digest = $2`, repository, string(digest)))
 	if errors.Is(err, store.ErrNoRows) {

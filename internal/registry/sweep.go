@@ -87,16 +87,7 @@ func (r *Registry) removeLayers(tx *store.Tx, query string, args ...any) (int, e
 	if err != nil {
 		return 0, fmt.Errorf("look for idle layers: %w", err)
 	}
-	type owned struct {
-		repository int64
-		Layer
-	}
-	layers, err := collect(rows, func(row scanner) (owned, error) {
-		var o owned
-		var err error
-		o.Layer, err = scanLayer(prefixed{row, &o.repository})
-		return o, err
-	})
+	layers, err := collect(rows, scanOwnedLayer)
 	if err != nil {
 		return 0, err
 	}
@@ -107,14 +98,6 @@ func (r *Registry) removeLayers(tx *store.Tx, query string, args ...any) (int, e
 	}
 	return len(layers), nil
 }
-
-// prefixed scans rows that have one column before those that the scan expects.
-type prefixed struct {
-	scanner
-	first any
-}
-
-func (p prefixed) Scan(dest ...any) error { return p.scanner.Scan(append([]any{p.first}, dest...)...) }
 
 // sweepReferrers deletes referrers whose subject was deleted. One that an index refers to is kept, and its mark removed.
 func (r *Registry) sweepReferrers(tx *store.Tx, referee Referee) (int, error) {

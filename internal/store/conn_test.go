@@ -115,7 +115,7 @@ func TestLogIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	info, err := os.Stat(filepath.Join(dir, databaseName+"-wal"))
+	info, err := os.Stat(filepath.Join(dir, FileName+"-wal"))
 	if err != nil {
 		t.Fatal(err)
 	}

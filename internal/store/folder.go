@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	databaseName = "coffer.db"
-	lockName     = "lock"
+	// FileName is the name of the database in the data folder.
+	FileName = "coffer.db"
+	lockName = "lock"
 )
 
 // LockDir makes the data folder if it is missing, but not its parent, and locks it against other processes until the
@@ -43,7 +44,7 @@ func prepareFolder(dir string) (path string, err error) {
 	if err := makeFolder(dir); err != nil {
 		return "", err
 	}
-	path, err = filepath.Abs(filepath.Join(dir, databaseName))
+	path, err = filepath.Abs(filepath.Join(dir, FileName))
 	if err != nil {
 		return "", err
 	}
@@ -54,7 +55,7 @@ func prepareFolder(dir string) (path string, err error) {
 	case err != nil:
 		return "", operatorError(err)
 	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%w: %s is no file", ErrCorrupt, databaseName)
+		return "", fmt.Errorf("%w: %s is no file", ErrCorrupt, FileName)
 	}
 	// SQLite would open a file that it can't write to for reading, and fail much later.
 	const readWrite = 2 | 4 // R_OK | W_OK

@@ -128,11 +128,11 @@ func TestOpenErrors(t *testing.T) {
 		}, ErrCorrupt, "not a database"},
 		{"folder in its place", func(t *testing.T) string {
 			dir := t.TempDir()
-			if err := os.Mkdir(filepath.Join(dir, databaseName), 0o700); err != nil {
+			if err := os.Mkdir(filepath.Join(dir, FileName), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			return dir
-		}, ErrCorrupt, databaseName},
+		}, ErrCorrupt, FileName},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := test.dir(t)
@@ -158,7 +158,7 @@ func TestOpenErrors(t *testing.T) {
 
 func folderWith(t *testing.T, database []byte) string {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, databaseName), database, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, FileName), database, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -173,12 +173,12 @@ func TestOpenWithoutRights(t *testing.T) {
 		{"folder", func(t *testing.T, dir string) { chmod(t, dir, 0o555) }},
 		{"folder with a database", func(t *testing.T, dir string) {
 			makeDatabase(t, dir)
-			chmod(t, filepath.Join(dir, databaseName), 0o666)
+			chmod(t, filepath.Join(dir, FileName), 0o666)
 			chmod(t, dir, 0o555)
 		}},
 		{"file", func(t *testing.T, dir string) {
 			makeDatabase(t, dir)
-			chmod(t, filepath.Join(dir, databaseName), 0o444)
+			chmod(t, filepath.Join(dir, FileName), 0o444)
 			chmod(t, dir, 0o777)
 		}},
 	} {
@@ -263,7 +263,7 @@ func TestFolderNames(t *testing.T) {
 	for _, name := range []string{"a b", "a?mode=memory", "a%20b", "a#b", "ä", "'"} {
 		dir := filepath.Join(t.TempDir(), name)
 		makeDatabase(t, dir)
-		if _, err := os.Stat(filepath.Join(dir, databaseName)); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -6,10 +6,16 @@ import (
 	"time"
 )
 
-// NewID returns a row id: positive, and in the order of time to the microsecond. The low 11 bits are random, so that two
+// idRandomBits are the low bits of a row id, below the microsecond.
+const idRandomBits = 11
+
+// IDAt returns the lowest row id that NewID can have returned at a time.
+func IDAt(t time.Time) int64 { return t.UnixMicro() << idRandomBits }
+
+// NewID returns a row id: positive, and in the order of time to the microsecond. The low bits are random, so that two
 // servers at one instant hardly ever take the same; the primary key catches it when they do.
 func NewID() int64 {
 	var r [2]byte
 	rand.Read(r[:])
-	return time.Now().UnixMicro()<<11 | int64(binary.BigEndian.Uint16(r[:])&0x7ff)
+	return IDAt(time.Now()) | int64(binary.BigEndian.Uint16(r[:])&(1<<idRandomBits-1))
 }

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coffer-registry/coffer/internal/app"
+)
+
+type auditCommand struct {
+	Tail auditTailCommand `cmd:"" help:"Print the newest records of the trail, each a line of JSON in CloudTrail's format."`
+}
+
+type auditTailCommand struct {
+	configured
+	Lines  int  `short:"n" help:"How many of the newest records." default:"10"`
+	Follow bool `short:"f" help:"Go on with each new record."`
+}
+
+// Run prints the trail.
+func (a *auditTailCommand) Run(c console) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	return app.Tail(ctx, a.Config, app.TailOptions{Lines: a.Lines, Follow: a.Follow}, c.out)
+}

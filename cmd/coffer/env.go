@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/identity"
+)
+
+type envCommand struct {
+	Data string `help:"Folder that holds the server's state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
+}
+
+// Run prints export lines for a POSIX shell. On any error it prints none, so that eval changes nothing.
+func (e *envCommand) Run(c console) error {
+	endpoint, err := app.ReadEndpoint(e.Data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no server runs on the data folder %s; start one with: coffer serve --data %s", e.Data, e.Data)
+	}
+	if err != nil {
+		return err
+	}
+	credentials, err := rootCredentials(e.Data)
+	if err != nil {
+		return err
+	}
+	for _, v := range [...]struct{ name, value string }{
+		{"AWS_ENDPOINT_URL", endpoint.URL},
+		{"AWS_ACCESS_KEY_ID", credentials.AccessKeyID},
+		{"AWS_SECRET_ACCESS_KEY", credentials.SecretAccessKey.Reveal()},
+		{"AWS_DEFAULT_REGION", endpoint.Region},
+	} {
+		fmt.Fprintf(c.out, "export %s=%s\n", v.name, shellQuote(v.value))
+	}
+	// Credentials of another kind that the shell may hold would count before these.
+	fmt.Fprintln(c.out, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_REGION")
+	return nil
+}
+
+// rootCredentials are those of the environment, which the server was given too, or those that its first start made.
+func rootCredentials(data string) (app.Credentials, error) {
+	id, secret := os.Getenv("COFFER_ROOT_ACCESS_KEY_ID"), os.Getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
+	if id != "" && secret != "" {
+		return app.Credentials{AccessKeyID: id, SecretAccessKey: identity.NewSecret(secret)}, nil
+	}
+	credentials, err := app.ReadCredentials(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return credentials, fmt.Errorf("the data folder %s holds no root credentials: set COFFER_ROOT_ACCESS_KEY_ID and "+
+			"COFFER_ROOT_SECRET_ACCESS_KEY as for the server", data)
+	}
+	return credentials, err
+}
+
+// shellQuote makes one word of a POSIX shell of s.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+type fsckCommand struct {
+	configured
+}
+
+// Run checks the data folder, names on standard output what is wrong, and fails if anything is.
+func (f *fsckCommand) Run(c console) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	faults := 0
+	p := progress{w: c.err, shown: isTerminal(c.err)}
+	done, err := app.Check(ctx, f.Config, func(text string) {
+		p.clear()
+		faults++
+		fmt.Fprintln(c.out, text)
+	}, func(now app.Checked) { p.show(summary(now)) })
+	p.clear()
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%w; stop the server before you check its data", err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "checked %s\n", summary(done))
+	if done.Orphans > 0 {
+		fmt.Fprintf(c.out, "%d objects belong to nothing, as a crash can leave them; the server sweeps them in time\n", done.Orphans)
+	}
+	if faults > 0 {
+		fmt.Fprintf(c.out, "%d faults\n", faults)
+		return errQuiet
+	}
+	fmt.Fprintln(c.out, "no faults")
+	return nil
+}
+
+func summary(c app.Checked) string {
+	return fmt.Sprintf("%d repositories, %d images, %d layers in %d objects (%.1f MiB), %d uploads, %d access keys, %d records of the trail",
+		c.Repositories, c.Images, c.Layers, c.Objects, float64(c.Bytes)/(1<<20), c.Uploads, c.AccessKeys, c.Records)
+}
+
+// progress is a line on a terminal that is written over.
+type progress struct {
+	w     io.Writer
+	shown bool
+	last  time.Time
+}
+
+func (p *progress) show(text string) {
+	if !p.shown || time.Since(p.last) < 200*time.Millisecond {
+		return
+	}
+	p.last = time.Now()
+	fmt.Fprintf(p.w, "\r\x1b[K%s", text)
+}
+
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

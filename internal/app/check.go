@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/registry"
+)
+
+// Checked counts what Check has looked at.
+type Checked struct {
+	registry.Checked
+	AccessKeys int
+	// Records of the trail.
+	Records int64
+}
+
+// Check holds every row of a data folder against every object and key. It tells fault in one sentence of each thing that
+// is wrong, and progress now and then how far it is. The error is what keeps it from going on; store.ErrLocked if a server
+// runs on the folder.
+func Check(ctx context.Context, c Config, fault func(string), progress func(Checked)) (done Checked, err error) {
+	err = withState(ctx, c, func(st *state) error {
+		if err := st.db.Check(ctx, fault); err != nil {
+			return err
+		}
+		if done.AccessKeys, err = st.directory.Check(ctx, fault); err != nil {
+			return err
+		}
+		limits, err := registry.NewLimits(c.Limits)
+		if err != nil {
+			return err
+		}
+		r := registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits})
+		if done.Checked, err = r.Check(ctx, fault, func(now registry.Checked) {
+			done.Checked = now
+			progress(done)
+		}); err != nil {
+			return err
+		}
+		return checkTrail(ctx, st, fault, func(records int64) {
+			done.Records += records
+			progress(done)
+		})
+	})
+	return done, err
+}
+
+// checkTrail opens every segment of the trail.
+func checkTrail(ctx context.Context, st *state, fault func(string), read func(records int64)) error {
+	key, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	if err != nil {
+		return err
+	}
+	reader, err := audit.NewReader(st.db, key)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	return reader.Check(ctx, func(text string) { fault(fmt.Sprintf("trail: %s", text)) }, read)
+}

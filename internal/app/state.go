@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/coffer-registry/coffer/internal/blob"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// state is what is kept in the data folder.
+type state struct {
+	lock      io.Closer
+	db        *store.DB
+	blobs     blob.Store
+	keys      *kms.Keyring
+	directory *identity.Directory
+}
+
+// openState locks the data folder and opens what is in it, making it at first.
+func openState(ctx context.Context, c Config) (st *state, err error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
+	}
+	st = &state{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.close())
+		}
+	}()
+	if st.lock, err = store.LockDir(c.Data); err != nil {
+		return nil, err
+	}
+	if st.db, err = store.Open(ctx, c.Data, store.Options{}); err != nil {
+		return nil, err
+	}
+	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
+		return nil, err
+	}
+	root, err := openRoot(ctx, c, st.db)
+	if err != nil {
+		return nil, err
+	}
+	if st.keys, err = kms.Open(ctx, st.db, root, scopes(c)); err != nil {
+		return nil, err
+	}
+	secrets, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeSecrets})
+	if err != nil {
+		return nil, err
+	}
+	st.directory = identity.NewDirectory(st.db, secrets)
+	return st, nil
+}
+
+// openRoot opens the root key, or makes one if no data depends on one yet.
+func openRoot(ctx context.Context, c Config, db *store.DB) (*kms.Root, error) {
+	initialized, err := kms.Initialized(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	path := c.rootKeyPath()
+	if _, err := os.Stat(path); initialized || err == nil {
+		return kms.OpenRoot(path)
+	}
+	return kms.CreateRoot(path)
+}
+
+// scopes are those of the service keys that this configuration needs.
+func scopes(c Config) []kms.Scope {
+	out := []kms.Scope{{Purpose: kms.PurposeToken}, {Purpose: kms.PurposeSecrets}, {Purpose: kms.PurposeTrail}}
+	for _, region := range c.Region {
+		out = append(out, kms.Scope{Purpose: kms.PurposeECR, Account: c.Account, Region: region})
+	}
+	return out
+}
+
+func (st *state) close() error {
+	var errs []error
+	if st.db != nil {
+		errs = append(errs, st.db.Close())
+	}
+	if st.lock != nil {
+		errs = append(errs, st.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// withState calls fn with the state of a server that isn't running. It makes no state where there is none.
+func withState(ctx context.Context, c Config, fn func(*state) error) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil {
+		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
+	}
+	st, err := openState(ctx, c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(st), st.close())
+}
