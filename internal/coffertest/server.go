@@ -1,0 +1,238 @@
+// Package coffertest runs a whole server inside a test and speaks to it as clients do.
+//
+// It is for tests that need the parts put together; what one package promises is tested beside it, without this one.
+package coffertest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/sigv4"
+)
+
+// The root access key of the servers of tests: the example of the AWS documentation.
+const (
+	AccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
+	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+)
+
+// Account and Region are those of the servers of tests.
+const (
+	Account = "123456789012"
+	Region  = "us-east-1"
+)
+
+// Server is a running server.
+type Server struct {
+	*app.Server
+	// URL is where it answers.
+	URL string
+	// Config is what it was started with.
+	Config app.Config
+	// Client follows no redirects and keeps connections until the test ends.
+	Client *http.Client
+
+	t   testing.TB
+	now func() time.Time
+}
+
+// Option changes how a server is started.
+type Option func(*app.Config, *app.Options)
+
+// Data keeps the state in a folder that outlives the server.
+func Data(dir string) Option { return func(c *app.Config, _ *app.Options) { c.Data = dir } }
+
+// Limits sets limits.
+func Limits(limits map[string]int64) Option {
+	return func(c *app.Config, _ *app.Options) { c.Limits = limits }
+}
+
+// Clock sets the server's clock.
+func Clock(now func() time.Time) Option { return func(_ *app.Config, o *app.Options) { o.Now = now } }
+
+// Config is a configuration with free ports, the root access key of tests, and its state in a folder of the test's.
+func Config(t testing.TB) app.Config {
+	return app.Config{Data: t.TempDir() + "/data", Listen: "127.0.0.1:0", Account: Account, Region: []string{Region},
+		RootAccessKeyID: AccessKeyID, RootSecretAccessKey: SecretAccessKey}
+}
+
+// Start starts a server that is stopped with the test.
+func Start(t testing.TB, options ...Option) *Server {
+	t.Helper()
+	c, o := Config(t), app.Options{Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	for _, option := range options {
+		option(&c, &o)
+	}
+	server, err := app.Start(context.Background(), c, o)
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	s := &Server{Server: server, URL: server.URL(), Config: c, t: t, now: o.Now, Client: &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Stop stops the server, once.
+func (s *Server) Stop() {
+	if s.Server == nil {
+		return
+	}
+	s.Client.CloseIdleConnections()
+	if err := s.Server.Stop(); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+	s.Server = nil
+}
+
+// testLog gives the server's log to the test.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("server: %s", bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+// Response is an answer that was read whole.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Code is the name of the error of an AWS call, or of the first of a /v2/ answer; empty if there is none.
+func (r Response) Code() string { return r.field("__type", "code") }
+
+// Message is the text of the error.
+func (r Response) Message() string { return r.field("message", "message") }
+
+func (r Response) field(aws, v2 string) string {
+	var body map[string]any
+	if json.Unmarshal(r.Body, &body) != nil {
+		return ""
+	}
+	if list, ok := body["errors"].([]any); ok && len(list) > 0 {
+		first, _ := list[0].(map[string]any)
+		text, _ := first[v2].(string)
+		return text
+	}
+	text, _ := body[aws].(string)
+	return text
+}
+
+// Do sends a request and reads the answer.
+func (s *Server) Do(r *http.Request) Response {
+	s.t.Helper()
+	resp, err := s.Client.Do(r)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: read the answer: %v", r.Method, r.URL, err)
+	}
+	return Response{Status: resp.StatusCode, Header: resp.Header, Body: body}
+}
+
+// Request makes a request to the server; the body may be nil. Headers are pairs of name and value.
+func (s *Server) Request(method, path string, body io.Reader, headers ...string) *http.Request {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.URL+path, body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+// ECR calls an operation of ECR with the root access key. in is encoded as JSON, unless it is a string, which is sent as
+// it is.
+func (s *Server) ECR(operation string, in any) Response {
+	s.t.Helper()
+	text, raw := in.(string)
+	body := []byte(text)
+	if !raw {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	r := s.Request(http.MethodPost, "/", bytes.NewReader(body), "Content-Type", "application/x-amz-json-1.1",
+		"X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921."+operation)
+	s.Sign(r, body, "ecr")
+	return s.Do(r)
+}
+
+// MustECR calls an operation of ECR that must succeed, and decodes what it answers into out unless that is nil.
+func (s *Server) MustECR(operation string, in, out any) {
+	s.t.Helper()
+	r := s.ECR(operation, in)
+	if r.Status != http.StatusOK {
+		s.t.Fatalf("%s: status %d: %s", operation, r.Status, r.Body)
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal(r.Body, out); err != nil {
+		s.t.Fatalf("%s: %v", operation, err)
+	}
+}
+
+// Sign signs a request to a service with the root access key.
+func (s *Server) Sign(r *http.Request, body []byte, service string) {
+	s.t.Helper()
+	err := sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: AccessKeyID, Secret: SecretAccessKey},
+		sigv4.Scope{Region: Region, Service: service}, s.now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Token returns a registry token, as docker login gets it: what comes after "Basic " in Authorization.
+func (s *Server) Token() string {
+	s.t.Helper()
+	var out struct {
+		AuthorizationData []struct{ AuthorizationToken string }
+	}
+	s.MustECR("GetAuthorizationToken", struct{}{}, &out)
+	return out.AuthorizationData[0].AuthorizationToken
+}
+
+// V2 sends a request under /v2/ with a registry token of Token, or none. The body may be nil, a string, a []byte or an
+// io.Reader.
+func (s *Server) V2(token, method, path string, body any, headers ...string) Response {
+	s.t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	case []byte:
+		in = bytes.NewReader(b)
+	case io.Reader:
+		in = b
+	default:
+		s.t.Fatalf("a body of type %T", body)
+	}
+	r := s.Request(method, path, in, headers...)
+	if token != "" {
+		r.Header.Set("Authorization", "Basic "+token)
+	}
+	return s.Do(r)
+}

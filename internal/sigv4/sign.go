@@ -1,0 +1,86 @@
+package sigv4
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Credentials are what a request is signed with.
+type Credentials struct {
+	AccessKeyID string
+	Secret      Secret
+	// SessionToken belongs to temporary credentials; it is empty for long-term ones.
+	SessionToken Secret
+}
+
+// Sign signs a request that is about to be sent with exactly this body: it sets X-Amz-Date, X-Amz-Security-Token and
+// Authorization. Host, Content-Type and all X-Amz headers are signed. Of scope the date is taken from now.
+func Sign(r *http.Request, body []byte, c Credentials, scope Scope, now time.Time) error {
+	s := c.claim(&scope, now)
+	r.Header.Set("X-Amz-Date", s.stamp)
+	if c.SessionToken != "" {
+		r.Header.Set("X-Amz-Security-Token", string(c.SessionToken))
+	}
+	s.headers = []string{"host"}
+	for name := range r.Header {
+		if lower := strings.ToLower(name); lower == "content-type" || strings.HasPrefix(lower, "x-amz-") {
+			s.headers = append(s.headers, lower)
+		}
+	}
+	slices.Sort(s.headers)
+	payload := sha256.Sum256(body)
+	canonical, err := appendCanonical(nil, r, s.Service, s.headers, cmp.Or(r.Header.Get("X-Amz-Content-Sha256"), hex.EncodeToString(payload[:])))
+	if err != nil {
+		return err
+	}
+	key := deriveKey(c.Secret, s.Scope)
+	r.Header.Set("Authorization", Algorithm+" Credential="+s.credential()+", SignedHeaders="+strings.Join(s.headers, ";")+
+		", Signature="+hex.EncodeToString(mac(key[:], s.stringToSign(canonical))))
+	return nil
+}
+
+// Presign puts a signature into the URL of a request without a body, good from now until it expires. Only the host is
+// signed beside the URL.
+func Presign(r *http.Request, c Credentials, scope Scope, now time.Time, expires time.Duration) error {
+	s := c.claim(&scope, now)
+	s.headers = []string{"host"}
+	q := r.URL.Query()
+	q.Set("X-Amz-Algorithm", Algorithm)
+	q.Set("X-Amz-Credential", s.credential())
+	q.Set("X-Amz-Date", s.stamp)
+	q.Set("X-Amz-Expires", strconv.FormatInt(int64(expires/time.Second), 10))
+	q.Set("X-Amz-SignedHeaders", "host")
+	if c.SessionToken != "" {
+		q.Set("X-Amz-Security-Token", string(c.SessionToken))
+	}
+	r.URL.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
+	payload := unsignedPayload
+	if !isS3(s.Service) {
+		empty := sha256.Sum256(nil)
+		payload = hex.EncodeToString(empty[:])
+	}
+	canonical, err := appendCanonical(nil, r, s.Service, s.headers, payload)
+	if err != nil {
+		return err
+	}
+	key := deriveKey(c.Secret, s.Scope)
+	r.URL.RawQuery += "&" + url.Values{"X-Amz-Signature": {hex.EncodeToString(mac(key[:], s.stringToSign(canonical)))}}.Encode()
+	return nil
+}
+
+func (c Credentials) claim(scope *Scope, now time.Time) *Signed {
+	stamp := now.UTC().Format(stampForm)
+	scope.Date = stamp[:len(dateForm)]
+	return &Signed{AccessKeyID: c.AccessKeyID, Scope: *scope, stamp: stamp}
+}
+
+func (s *Signed) credential() string {
+	return strings.Join([]string{s.AccessKeyID, s.Date, s.Region, s.Service, terminator}, "/")
+}
