@@ -33,7 +33,7 @@ var tiers = []tier{
 		"protocols: they turn requests into calls of the domain"},
 	{"whole", []string{"app", "coffertest"},
 		"app alone knows all others; coffertest runs it in tests"},
-	{"commands", []string{"../cmd/coffer"}, "flags and output, nothing else"},
+	{"commands", []string{"../cmd/coffer", "app/docgen"}, "flags and output, nothing else"},
 }
 
 // sideways are the imports within a tier that are meant; any other is a sign that two packages are one.

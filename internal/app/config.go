@@ -2,6 +2,8 @@
 // nothing else: what it puts together is tested where it is written.
 package app
 
+//go:generate go run ./docgen ../../docs
+
 import (
 	"encoding/json"
 	"errors"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/identity"
@@ -67,6 +69,9 @@ type Service struct {
 
 	operations map[string]operation
 }
+
+// Served returns the names of the operations that were added, sorted.
+func (s *Service) Served() []string { return slices.Sorted(maps.Keys(s.operations)) }
 
 // operation is an Op without its types.
 type operation struct {

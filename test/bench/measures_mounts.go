@@ -31,7 +31,12 @@ func mounts(s scale) measure {
 					return err
 				}
 				digests[i] = b.digest
-				return c.pushBlob("bench/source", b)
+				if err := c.pushBlob("bench/source", b); err != nil {
+					return err
+				}
+				// Only what an image of the source refers to may be mounted.
+				image := manifest(b, b.digest)
+				return c.pushManifest("bench/source", digestOf(image), image)
 			}})
 			if err != nil {
 				return nil, err
