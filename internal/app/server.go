@@ -63,11 +63,11 @@ type Server struct {
 }
 
 // Start starts a server: it either serves or returns an error of one line, and leaves nothing half done. Stop it.
-func Start(ctx context.Context, c Config, o Options) (s *Server, err error) {
+func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s = &Server{config: c, log: o.Log, failed: make(chan error, 8), sweep: o.SweepEvery}
+	s := &Server{config: c, log: o.Log, failed: make(chan error, 8), sweep: o.SweepEvery}
 	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -75,31 +75,35 @@ func Start(ctx context.Context, c Config, o Options) (s *Server, err error) {
 	if s.sweep == 0 {
 		s.sweep = time.Minute
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.release())
-		}
-	}()
+	if err := s.start(ctx, o); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	return s, nil
+}
+
+// start takes what a server needs. What it took before it failed is there to be released.
+func (s *Server) start(ctx context.Context, o Options) (err error) {
+	c := s.config
 	if s.listener, err = listen("--listen", c.Listen); err != nil {
-		return nil, err
+		return err
 	}
 	if s.state, err = openState(ctx, c); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.build(ctx, o); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.serveAdmin(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.serveControl(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := writeEndpoint(c.Data, Endpoint{URL: s.URL(), Region: c.Region[0]}); err != nil {
-		return nil, err
+		return err
 	}
 	s.run()
-	return s, nil
+	return nil
 }
 
 func listen(flag, address string) (net.Listener, error) {

@@ -24,38 +24,41 @@ type state struct {
 }
 
 // openState locks the data folder and opens what is in it, making it at first.
-func openState(ctx context.Context, c Config) (st *state, err error) {
+func openState(ctx context.Context, c Config) (*state, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
 	}
-	st = &state{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, st.close())
-		}
-	}()
+	st := &state{}
+	if err := st.open(ctx, c); err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	return st, nil
+}
+
+// open fills the state. What it opened before it failed is there to be closed.
+func (st *state) open(ctx context.Context, c Config) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
-		return nil, err
+		return err
 	}
 	if st.db, err = store.Open(ctx, c.Data, store.Options{}); err != nil {
-		return nil, err
+		return err
 	}
 	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
-		return nil, err
+		return err
 	}
 	root, err := openRoot(ctx, c, st.db)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if st.keys, err = kms.Open(ctx, st.db, root, scopes(c)); err != nil {
-		return nil, err
+		return err
 	}
 	secrets, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeSecrets})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st.directory = identity.NewDirectory(st.db, secrets)
-	return st, nil
+	return nil
 }
 
 // openRoot opens the root key, or makes one if no data depends on one yet.

@@ -75,14 +75,23 @@ func Start(t testing.TB, options ...Option) *Server {
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
-	s := &Server{Server: server, URL: server.URL(), Config: c, t: t, now: o.Now, Client: &http.Client{
+	s := At(t, server.URL())
+	s.Server, s.Config = server, c
+	if o.Now != nil {
+		s.now = o.Now
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// At speaks to a server that the test started some other way, such as a process with the root access key of tests. There
+// is no Server in it, and nothing to stop.
+func At(t testing.TB, url string) *Server {
+	s := &Server{URL: url, t: t, now: time.Now, Client: &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	t.Cleanup(s.Stop)
+	t.Cleanup(s.Client.CloseIdleConnections)
 	return s
 }
 
