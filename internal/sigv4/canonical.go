@@ -135,7 +135,7 @@ func parseQuery(raw string) ([]parameter, error) {
 }
 
 // reencode gives a part of a query the strict encoding of RFC 3986. A plus sign is a space, as it is to whoever reads the
-// query later.
+// query later. A bare semicolon is refused: it separates parameters to some readers, and net/url drops what holds one.
 func reencode(s string) (string, bool) {
 	clean := true
 	for i := range len(s) {
@@ -148,6 +148,8 @@ func reencode(s string) (string, bool) {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch c {
+		case ';':
+			return "", false
 		case '+':
 			c = ' '
 		case '%':

@@ -30,7 +30,7 @@ func Parse(r *http.Request) (*Signed, error) {
 	case len(authorization) > 1:
 		// AWS's own words for this are not known.
 		return nil, &Error{Ambiguous, "Found more than one 'Authorization' as HTTP header."}
-	case len(authorization) == 0 || !strings.HasPrefix(authorization[0], "AWS4-"):
+	case len(authorization) == 0 || authorization[0] == "":
 		return nil, &Error{Missing, "Missing Authentication Token"}
 	}
 	return parseHeader(r, authorization[0])
@@ -74,11 +74,13 @@ func parseHeader(r *http.Request, authorization string) (*Signed, error) {
 	return s, s.readPayload(r)
 }
 
-// splitAuthorization takes the header apart: the algorithm, a space, and pairs between commas.
+// splitAuthorization takes the header apart: the algorithm, a space, and pairs between commas. Another scheme, such as
+// Basic, is to AWS a malformed signature, not a missing one.
 func splitAuthorization(authorization string) (credential, error) {
 	algorithm, rest, _ := strings.Cut(authorization, " ")
 	c := credential{algorithm: algorithm}
-	if algorithm != Algorithm {
+	foreign := !strings.HasPrefix(algorithm, "AWS4-")
+	if algorithm != Algorithm && !foreign {
 		return c, unsupported(algorithm)
 	}
 	for pair := range strings.SplitSeq(rest, ",") {
@@ -90,6 +92,9 @@ func splitAuthorization(authorization string) (credential, error) {
 		if !ok {
 			return c, incomplete("The signature contains an in-valid key=value pair (missing equal-sign) in Authorization header "+
 				"(hashed with SHA-256 and encoded with Base64): '%s'.", hashed(authorization))
+		}
+		if foreign {
+			continue
 		}
 		var field *string
 		switch name {
@@ -181,14 +186,16 @@ func parsePresigned(r *http.Request, query []parameter) (*Signed, error) {
 		"X-Amz-SignedHeaders": &c.signedHeaders, "X-Amz-Date": &date, "X-Amz-Expires": &expires,
 		"X-Amz-Security-Token": &token, "X-Amz-Content-Sha256": &payload,
 	}
+	seen := map[string]bool{}
 	for _, p := range query {
 		field := fields[p.name]
 		if field == nil {
 			continue
 		}
-		if *field != "" {
+		if seen[p.name] {
 			return nil, incomplete("AWS query-string parameters must include '%s' only once. Re-examine the query-string parameters.", p.name)
 		}
+		seen[p.name] = true
 		value, err := url.PathUnescape(p.value)
 		if err != nil {
 			return nil, errQuery
@@ -243,7 +250,7 @@ func parseExpires(s string, required bool) (time.Duration, error) {
 	if s == "" && !required {
 		return 0, nil
 	}
-	seconds, err := strconv.ParseUint(s, 10, 32)
+	seconds, err := strconv.ParseUint(s, 10, 64)
 	switch {
 	case s == "":
 		return 0, incomplete("AWS query-string parameters must include 'X-Amz-Expires'. Re-examine the query-string parameters.")

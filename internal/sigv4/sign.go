@@ -52,6 +52,7 @@ func Presign(r *http.Request, c Credentials, scope Scope, now time.Time, expires
 	s := c.claim(&scope, now)
 	s.headers = []string{"host"}
 	q := r.URL.Query()
+	q.Del("X-Amz-Signature")
 	q.Set("X-Amz-Algorithm", Algorithm)
 	q.Set("X-Amz-Credential", s.credential())
 	q.Set("X-Amz-Date", s.stamp)
