@@ -81,13 +81,11 @@ func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	return s, nil
 }
 
-// start takes what a server needs. What it took before it failed is there to be released.
 func (s *Server) start(ctx context.Context, o Options) (err error) {
-	c := s.config
-	if s.listener, err = listen("--listen", c.Listen); err != nil {
+	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
-	if s.state, err = openState(ctx, c); err != nil {
+	if s.state, err = openState(ctx, s.config); err != nil {
 		return err
 	}
 	if err := s.build(ctx, o); err != nil {
@@ -99,7 +97,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if err := s.serveControl(); err != nil {
 		return err
 	}
-	if err := writeEndpoint(c.Data, Endpoint{URL: s.URL(), Region: c.Region[0]}); err != nil {
+	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0]}); err != nil {
 		return err
 	}
 	s.run()
