@@ -1,6 +1,7 @@
 package ociserver
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -156,7 +157,11 @@ func problem(status int, code, message string) *response {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
 	// Texts always encode.
-	text, _ := json.Marshal(map[string][]one{"errors": {{code, message}}})
-	return &response{status: status, contentType: "application/json", body: text, code: code, message: message}
+	_ = e.Encode(map[string][]one{"errors": {{code, message}}})
+	body := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	return &response{status: status, contentType: "application/json", body: body, code: code, message: message}
 }

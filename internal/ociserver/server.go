@@ -241,9 +241,9 @@ func (x *exchange) bindDownload() error {
 	if err != nil {
 		return err
 	}
-	id, ok := strings.CutSuffix(subject, downloadTarget(x.req.Name, x.req.Digest))
-	account, region, _ := strings.Cut(id, "/")
-	if !ok {
+	account, rest, _ := strings.Cut(subject, "/")
+	region, target, _ := strings.Cut(rest, "/")
+	if target != downloadTarget(x.req.Name, x.req.Digest) {
 		return errBadCredentials
 	}
 	x.id = registry.ID{Account: account, Region: region}
@@ -253,7 +253,7 @@ func (x *exchange) bindDownload() error {
 }
 
 func downloadTarget(repository string, digest oci.Digest) string {
-	return "/" + repository + "@" + string(digest)
+	return repository + "@" + string(digest)
 }
 
 // DownloadLifetime is how long a download address is good for.
@@ -262,7 +262,7 @@ const DownloadLifetime = time.Hour
 // DownloadURL returns an address at which the bytes of a layer can be had without further credentials, for a while, with
 // the rights that the caller has then.
 func DownloadURL(tokens *identity.Tokens, c identity.Caller, base string, id registry.ID, repository string, digest oci.Digest) (string, error) {
-	subject := id.Account + "/" + id.Region + downloadTarget(repository, digest)
+	subject := id.Account + "/" + id.Region + "/" + downloadTarget(repository, digest)
 	token, err := tokens.IssueDownload(c, subject, DownloadLifetime)
 	if err != nil {
 		return "", err
