@@ -1,6 +1,7 @@
-// Command bench measures Coffer against the CNCF distribution registry, both on this machine and in the same run.
+// Command bench measures Coffer against the CNCF distribution registry, both on this machine and in the same run, and against
+// the least that a server on net/http can do, which tells what the machine allows.
 //
-// Each server is a process of its own on loopback with its data on a disk. A measure prepares both, then takes turns
+// Each server is a process of its own on loopback with its data on a disk. A measure prepares them, then takes turns
 // between them for some rounds and reports medians, the ratio of Coffer to the peer, and whether Coffer's goal is met.
 // The load generator shares the machine with the server, so what counts is the server's processor time for a unit of
 // work and the ratio; rates are what is left beside the generator.
@@ -36,6 +37,7 @@ type options struct {
 	coffer   string
 	registry string
 	only     string
+	bare     string
 }
 
 func main() {
@@ -47,8 +49,13 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "keep the servers' data in this `folder`, on a disk (default: the folder for temporary files)")
 	flag.StringVar(&o.coffer, "coffer", "", "the coffer `binary` (default: built from this module)")
 	flag.StringVar(&o.registry, "registry", "", "the distribution `binary` (default: "+distributionVersion+", installed into the user's cache)")
-	flag.StringVar(&o.only, "only", "", "measure one `server` only: coffer or distribution")
+	flag.StringVar(&o.only, "only", "", "measure one `server` only: coffer, distribution or bare")
+	flag.StringVar(&o.bare, "serve-bare", "", "be the bare server on this `address`, with its files in -dir; for this program's own use")
 	flag.Parse()
+	if o.bare != "" {
+		fmt.Fprintln(os.Stderr, "bench:", serveBare(o.bare, o.dir))
+		os.Exit(1)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -98,7 +105,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	}
 
 	b := &bench{scale: scale{short: o.short}}
-	rep := report{title: title(o), results: newResults(), coffer: coffer{}.name(), peer: distribution{}.name()}
+	rep := report{title: title(o), results: newResults(), coffer: coffer{}.name(), peer: distribution{}.name(), bare: bare{}.name()}
 	started := time.Now()
 	for _, m := range chosen {
 		rep.rows = append(rep.rows, m.rows...)
@@ -159,7 +166,8 @@ func compare(ctx context.Context, b *bench, m measure, servers []server, root st
 	}
 	for _, s := range servers {
 		_, own := s.(coffer)
-		if m.cofferOnly && !own {
+		_, ceiling := s.(bare)
+		if m.cofferOnly && !own || ceiling && !m.bare {
 			continue
 		}
 		t := &turn{host: &host{bench: b, server: s, dir: filepath.Join(folder, s.name())}, left: rounds}

@@ -13,7 +13,8 @@ import (
 type measure struct {
 	name       string // what -run selects by
 	cofferOnly bool   // the peer has nothing like it
-	peerRounds int    // how often the peer is measured at most; 0 is as often as Coffer
+	peerRounds int    // how often the peers are measured at most; 0 is as often as Coffer
+	bare       bool   // the bare server can do it too
 	rows       []row
 	// setup prepares a running server and returns what is measured in each round.
 	setup func(ctx context.Context, h *host) (round, error)

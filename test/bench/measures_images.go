@@ -35,6 +35,7 @@ func pushJob(h *host, repository string, clients, ops int) (job, error) {
 func smallPush(s scale) measure {
 	return measure{
 		name: "small-push",
+		bare: true,
 		rows: []row{
 			{id: "small-push", title: "64 KiB images pushed, 8 clients", unit: "/s", more: true, goal: atLeast(800)},
 			{id: "small-push-cpu", title: "— server CPU for one", unit: "ms", goal: atMost(1.5)},
@@ -119,6 +120,7 @@ func smallPull(s scale) measure {
 	images := s.n(200)
 	return measure{
 		name: "small-pull",
+		bare: true,
 		rows: []row{
 			{id: "small-pull", title: "64 KiB image pulls, 16 clients", unit: "MiB/CPU s", more: true, goal: atLeast(250)},
 			{id: "small-pull-rate", title: "— images pulled", unit: "/s", more: true},

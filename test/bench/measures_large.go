@@ -13,6 +13,7 @@ func largePush(s scale) measure {
 	size := s.size(gib)
 	return measure{
 		name: "large-push",
+		bare: true,
 		rows: []row{{id: "large-push", title: formatSize(size) + " push", unit: "MiB/CPU s", more: true, goal: atLeast(450)}},
 		setup: func(ctx context.Context, h *host) (round, error) {
 			src, err := newSource(size)
@@ -41,6 +42,7 @@ func largePull(s scale) measure {
 	size := s.size(gib)
 	return measure{
 		name: "large-pull",
+		bare: true,
 		rows: []row{{id: "large-pull", title: formatSize(size) + " pull", unit: "MiB/CPU s", more: true, goal: atLeast(1000)}},
 		setup: func(ctx context.Context, h *host) (round, error) {
 			src, err := newSource(size)

@@ -84,6 +84,7 @@ func manifestReads(s scale) measure {
 	few, more := 10, s.n(2000)
 	return measure{
 		name: "manifest-reads",
+		bare: true,
 		rows: append(readRows("few", few), readRows("more", more)...),
 		setup: func(ctx context.Context, h *host) (round, error) {
 			small, err := newCatalogue(ctx, h, "bench/few", few)

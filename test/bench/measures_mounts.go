@@ -11,6 +11,7 @@ func mounts(s scale) measure {
 	blobs, repositories := s.n(1000), 10
 	return measure{
 		name: "mounts",
+		bare: true,
 		rows: []row{
 			{id: "mounts", title: "cross-repository mounts, 16 clients", unit: "/s", more: true, goal: atLeast(5000)},
 			{id: "mounts-cpu", title: "— server CPU for one", unit: "µs"},

@@ -74,6 +74,7 @@ type report struct {
 	results     *results
 	coffer      string // the servers' names
 	peer        string
+	bare        string
 }
 
 // write writes the report as Markdown.
@@ -83,7 +84,7 @@ func (r report) write(w io.Writer) error {
 	for _, s := range r.environment {
 		fmt.Fprintf(&b, "- %s\n", s)
 	}
-	fmt.Fprintf(&b, "\n| measure | %s | %s | ratio | goal | met |\n|---|--:|--:|--:|--:|---|\n", r.coffer, r.peer)
+	fmt.Fprintf(&b, "\n| measure | %s | %s | ratio | goal | met | %s |\n|---|--:|--:|--:|--:|---|--:|\n", r.coffer, r.peer, r.bare)
 	for _, x := range r.rows {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(r.line(x), " | "))
 	}
@@ -102,7 +103,7 @@ func (r report) write(w io.Writer) error {
 func (r report) line(x row) []string {
 	own, hasOwn := r.results.value(x.id, r.coffer)
 	peer, hasPeer := r.results.value(x.id, r.peer)
-	cells := []string{x.title, "–", "–", "–", "–", "–"}
+	cells := []string{x.title, "–", "–", "–", "–", "–", "–"}
 	if hasOwn {
 		cells[1] = formatValue(own, x.unit)
 	}
@@ -111,6 +112,9 @@ func (r report) line(x row) []string {
 	}
 	if hasOwn && hasPeer && peer != 0 {
 		cells[3] = formatNumber(own / peer)
+	}
+	if ceiling, ok := r.results.value(x.id, r.bare); ok {
+		cells[6] = formatValue(ceiling, x.unit)
 	}
 	bound, text, ok := r.bound(x)
 	cells[4] = text
@@ -149,7 +153,7 @@ func (r report) details(b *strings.Builder) {
 	b.WriteString("\n## Details\n\nMedians over the rounds; the spread is the least and the greatest value of the measure in any round.\n\n" +
 		"| measure | server | clients | operations | /s | p50 | p99 | server CPU each | rounds | spread |\n|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n")
 	for _, x := range r.rows {
-		for _, server := range []string{r.coffer, r.peer} {
+		for _, server := range []string{r.coffer, r.peer, r.bare} {
 			values := r.results.values[key{x.id, server}]
 			jobs := r.results.jobs[key{x.id, server}]
 			if len(values) == 0 || strings.HasPrefix(x.title, "—") {

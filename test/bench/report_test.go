@@ -17,10 +17,11 @@ func TestReport(t *testing.T) {
 	res.add("Coffer", []reading{{"push", 1300, nil}, {"cpu", 2, nil}})
 	res.add("Coffer", []reading{{"push", 1000, nil}, {"cpu", 1.6, nil}})
 	res.add("peer", []reading{{"push", 250, nil}, {"cpu", 6.4, nil}, {"only", 5, nil}})
+	res.add("bare", []reading{{"push", 3000, nil}})
 	res.failed = append(res.failed, failure{"mounts", "peer", errors.New("status 500:\nno")})
 	var b strings.Builder
 	err := report{
-		title: "Performance", environment: []string{"Here."}, results: res, coffer: "Coffer", peer: "peer",
+		title: "Performance", environment: []string{"Here."}, results: res, coffer: "Coffer", peer: "peer", bare: "bare",
 		rows: []row{
 			{id: "push", title: "push", unit: "/s", more: true, goal: atLeast(800)},
 			{id: "cpu", title: "— CPU", unit: "ms", goal: atMost(1.5)},
@@ -37,14 +38,14 @@ func TestReport(t *testing.T) {
 
 - Here.
 
-| measure | Coffer | peer | ratio | goal | met |
-|---|--:|--:|--:|--:|---|
-| push | 1,000/s | 250/s | 4 | ≥ 800/s | yes |
-| — CPU | 1.60 ms | 6.40 ms | 0.25 | ≤ 1.50 ms | no |
-| few | 2 ms | – | – | – | – |
-| many | 2.60 ms | – | – | flat (≤ 2.50 ms) | no |
-| only | – | 5 ms | – | flat | – |
-| none | – | – | – | ≤ 3 | – |
+| measure | Coffer | peer | ratio | goal | met | bare |
+|---|--:|--:|--:|--:|---|--:|
+| push | 1,000/s | 250/s | 4 | ≥ 800/s | yes | 3,000/s |
+| — CPU | 1.60 ms | 6.40 ms | 0.25 | ≤ 1.50 ms | no | – |
+| few | 2 ms | – | – | – | – | – |
+| many | 2.60 ms | – | – | flat (≤ 2.50 ms) | no | – |
+| only | – | 5 ms | – | flat | – | – |
+| none | – | – | – | ≤ 3 | – | – |
 
 ## Details
 
@@ -54,6 +55,7 @@ Medians over the rounds; the spread is the least and the greatest value of the m
 |---|---|--:|--:|--:|--:|--:|--:|--:|---|
 | push | Coffer | 8 | 1,000 of 2,000 in time | 1,000 | 1.50 ms | 20 ms | 2 ms | 3 | 900 to 1,300/s |
 | push | peer | – | – | – | – | – | – | 1 | 250 to 250/s |
+| push | bare | – | – | – | – | – | – | 1 | 3,000 to 3,000/s |
 | few | Coffer | – | – | – | – | – | – | 1 | 2 to 2 ms |
 | many | Coffer | – | – | – | – | – | – | 1 | 2.60 to 2.60 ms |
 | only | peer | – | – | – | – | – | – | 1 | 5 to 5 ms |
