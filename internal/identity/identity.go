@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -25,26 +26,37 @@ import (
 // ErrUnknownKey means that no active access key has that id.
 var ErrUnknownKey = errors.New("the access key is unknown or inactive")
 
-// Secret is a secret access key. It never prints.
-type Secret struct{ value string }
+// Secret is a secret access key or a token. It never prints: fmt calls no methods on what an unexported field holds, so
+// the text lies behind a pointer.
+type Secret struct{ text *string }
 
 // NewSecret wraps the text of a secret.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(text string) Secret { return Secret{&text} }
 
-// Reveal returns the secret's text, for the signature check and the credentials file.
-func (s Secret) Reveal() string { return s.value }
+// Reveal returns the secret's text, for the signature check and the credentials file. It is empty for the zero value.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
+
+const redacted = "[secret]"
 
 // String hides the secret.
-func (Secret) String() string { return "[secret]" }
+func (Secret) String() string { return redacted }
 
 // GoString hides the secret.
-func (Secret) GoString() string { return "[secret]" }
+func (Secret) GoString() string { return redacted }
+
+// Format hides the secret from every verb.
+func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
 // LogValue hides the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText hides the secret.
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Caller is an authenticated principal. The zero value is nobody.
 type Caller struct {
@@ -74,6 +86,8 @@ type Directory struct {
 
 	mu   sync.RWMutex
 	keys map[string]AccessKey
+	// epoch counts the changes of keys: what was read before one must not be remembered after it.
+	epoch uint64
 }
 
 // maxCachedKeys bounds the memory of the cache of access keys.
@@ -88,10 +102,20 @@ func NewDirectory(db *store.DB, secrets seal.Key) *Directory {
 func (d *Directory) AccessKey(ctx context.Context, id string) (AccessKey, error) {
 	d.mu.RLock()
 	key, ok := d.keys[id]
+	epoch := d.epoch
 	d.mu.RUnlock()
 	if ok {
 		return key, nil
 	}
+	key, err := d.load(ctx, id)
+	if err != nil {
+		return AccessKey{}, err
+	}
+	d.remember(key, epoch)
+	return key, nil
+}
+
+func (d *Directory) load(ctx context.Context, id string) (AccessKey, error) {
 	var principal, account string
 	var sealed []byte
 	err := d.db.View(ctx, func(tx *store.Tx) error {
@@ -108,14 +132,20 @@ func (d *Directory) AccessKey(ctx context.Context, id string) (AccessKey, error)
 	if err != nil {
 		return AccessKey{}, fmt.Errorf("open the secret of access key %s: %w", id, err)
 	}
-	key = AccessKey{ID: id, Secret: NewSecret(string(secret)), Caller: rootCaller(account, principal, id)}
+	return AccessKey{ID: id, Secret: NewSecret(string(secret)), Caller: rootCaller(account, principal, id)}, nil
+}
+
+// remember caches a key that was read at an epoch.
+func (d *Directory) remember(key AccessKey, epoch uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if epoch != d.epoch {
+		return
+	}
 	if len(d.keys) >= maxCachedKeys {
 		clear(d.keys)
 	}
-	d.keys[id] = key
-	return key, nil
+	d.keys[key.ID] = key
 }
 
 // rootCaller makes the caller of a root access key; no other principals exist yet.
@@ -176,6 +206,7 @@ func (d *Directory) PutRootKey(ctx context.Context, account, id string, secret S
 func (d *Directory) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.epoch++
 	clear(d.keys)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,7 +159,8 @@ func (t *Tokens) seal(use string, c claims) (Secret, error) {
 }
 
 func (t *Tokens) open(use, token string) (claims, error) {
-	if len(token) > maxToken {
+	// The decoder would skip line breaks, and a token would have many forms.
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
 		return claims{}, ErrTokenInvalid
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)

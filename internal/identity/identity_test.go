@@ -1,0 +1,281 @@
+package identity
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The example of the AWS documentation, and the account of tests.
+const (
+	exampleID     = "AKIAIOSFODNN7EXAMPLE"
+	exampleSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	otherID       = "AKIAI44QH8DHBEXAMPLE"
+	otherSecret   = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"
+	account       = "123456789012"
+)
+
+func openDB(t testing.TB) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func newDirectory(t testing.TB) *Directory { return NewDirectory(openDB(t), seal.NewKey()) }
+
+func put(t testing.TB, d *Directory, account, id, secret string) {
+	t.Helper()
+	if err := d.PutRootKey(t.Context(), account, id, NewSecret(secret)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantKey wants an access key to have a secret, or to be unknown if that is empty.
+func wantKey(t testing.TB, d *Directory, id, secret string) {
+	t.Helper()
+	key, err := d.AccessKey(t.Context(), id)
+	if secret == "" {
+		if !errors.Is(err, ErrUnknownKey) {
+			t.Errorf("access key %s: %+v, error %v", id, key, err)
+		}
+		return
+	}
+	if err != nil || key.ID != id || key.Secret.Reveal() != secret {
+		t.Errorf("access key %s: %s, error %v", id, key.Secret.Reveal(), err)
+	}
+}
+
+func TestRootKey(t *testing.T) {
+	d := newDirectory(t)
+	wantKey(t, d, exampleID, "")
+	if has, err := d.HasRootKey(t.Context(), account); has || err != nil {
+		t.Error(has, err)
+	}
+	if exists, err := d.AccountExists(t.Context(), account); exists || err != nil {
+		t.Error(exists, err)
+	}
+	put(t, d, account, exampleID, exampleSecret)
+	for range 2 { // the second time from the cache
+		wantKey(t, d, exampleID, exampleSecret)
+	}
+	if has, err := d.HasRootKey(t.Context(), account); !has || err != nil {
+		t.Error(has, err)
+	}
+	if exists, err := d.AccountExists(t.Context(), account); !exists || err != nil {
+		t.Error(exists, err)
+	}
+	for _, other := range []string{"", "123456789013", "12345678901", account + " "} {
+		if exists, err := d.AccountExists(t.Context(), other); exists || err != nil {
+			t.Error(other, exists, err)
+		}
+	}
+	key, err := d.AccessKey(t.Context(), exampleID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Caller{Principal: policy.Principal{ARN: "arn:aws:iam::123456789012:root", Account: account, Root: true}, Type: "Root",
+		PrincipalID: account, AccessKeyID: exampleID}
+	if key.Caller != want || key.Caller.Anonymous() || !(Caller{}).Anonymous() {
+		t.Errorf("caller is %+v", key.Caller)
+	}
+	for _, id := range []string{"", strings.ToLower(exampleID), exampleID + " ", exampleID[:19], "%"} {
+		wantKey(t, d, id, "")
+	}
+}
+
+func TestRootKeyIsReplaced(t *testing.T) {
+	d := newDirectory(t)
+	put(t, d, account, exampleID, exampleSecret)
+	wantKey(t, d, exampleID, exampleSecret)
+	put(t, d, account, otherID, otherSecret) // another id
+	wantKey(t, d, exampleID, "")
+	wantKey(t, d, otherID, otherSecret)
+	put(t, d, account, otherID, exampleSecret) // the same id with another secret
+	wantKey(t, d, otherID, exampleSecret)
+	put(t, d, "999999999999", exampleID, otherSecret) // another account's
+	wantKey(t, d, otherID, exampleSecret)
+	wantKey(t, d, exampleID, otherSecret)
+	put(t, d, "999999999999", otherID, otherSecret) // an id moves
+	wantKey(t, d, exampleID, "")
+	wantKey(t, d, otherID, otherSecret)
+	if has, err := d.HasRootKey(t.Context(), account); has || err != nil {
+		t.Error(has, err)
+	}
+}
+
+func TestInactiveKeyIsUnknown(t *testing.T) {
+	d := newDirectory(t)
+	put(t, d, account, exampleID, exampleSecret)
+	exec(t, d.db, `UPDATE access_key SET active = 0`)
+	wantKey(t, d, exampleID, "")
+	if has, err := d.HasRootKey(t.Context(), account); has || err != nil {
+		t.Error(has, err)
+	}
+}
+
+// A key that was read before it was replaced must not be remembered afterwards.
+func TestCacheForgetsReplacedKey(t *testing.T) {
+	d := newDirectory(t)
+	put(t, d, account, exampleID, exampleSecret)
+	epoch := d.epoch
+	old, err := d.load(t.Context(), exampleID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, d, account, exampleID, otherSecret)
+	d.remember(old, epoch)
+	wantKey(t, d, exampleID, otherSecret)
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	d := newDirectory(t)
+	for i := range maxCachedKeys + 5 {
+		d.remember(AccessKey{ID: fmt.Sprint(i)}, d.epoch)
+	}
+	if n := len(d.keys); n == 0 || n > maxCachedKeys {
+		t.Errorf("%d keys are remembered", n)
+	}
+	put(t, d, account, exampleID, exampleSecret)
+	if n := len(d.keys); n != 0 {
+		t.Errorf("%d keys are remembered after a change", n)
+	}
+}
+
+func exec(t testing.TB, db *store.DB, query string, args ...any) {
+	t.Helper()
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.Exec(query, args...); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sealedSecret(t testing.TB, d *Directory, id string) (sealed []byte) {
+	t.Helper()
+	err := d.db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT secret FROM access_key WHERE id = $1`, id).Scan(&sealed)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+// A stored secret is sealed, opens under its own key alone, and only in its own row.
+func TestStoredSecret(t *testing.T) {
+	d := newDirectory(t)
+	put(t, d, account, exampleID, exampleSecret)
+	put(t, d, "999999999999", otherID, otherSecret)
+	sealed := sealedSecret(t, d, exampleID)
+	if strings.Contains(string(sealed), exampleSecret[:8]) {
+		t.Error("the secret is in the clear")
+	}
+	checked := func() (keys int, faults []string) {
+		t.Helper()
+		// A directory of its own, which remembers nothing.
+		keys, err := NewDirectory(d.db, d.secrets).Check(t.Context(), func(text string) { faults = append(faults, text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys, faults
+	}
+	if keys, faults := checked(); keys != 2 || len(faults) != 0 {
+		t.Errorf("%d keys, faults %q", keys, faults)
+	}
+	refused := func(what string, d *Directory) {
+		t.Helper()
+		key, err := d.AccessKey(t.Context(), exampleID)
+		if !errors.Is(err, seal.ErrAltered) || errors.Is(err, ErrUnknownKey) || key.Secret.Reveal() != "" {
+			t.Errorf("%s: %q, error %v", what, key.Secret.Reveal(), err)
+		}
+	}
+	refused("another sealing key", NewDirectory(d.db, seal.NewKey()))
+	exec(t, d.db, `UPDATE access_key SET secret = $1 WHERE id = $2`, sealedSecret(t, d, otherID), exampleID)
+	refused("another row's secret", NewDirectory(d.db, d.secrets))
+	for i := range len(sealed) * 8 {
+		altered := append([]byte(nil), sealed...)
+		altered[i/8] ^= 1 << (i % 8)
+		if _, err := seal.OpenBytes(d.secrets, secretContext(exampleID), altered); err == nil {
+			t.Errorf("opened with bit %d altered", i)
+		}
+	}
+	keys, faults := checked()
+	if keys != 2 || len(faults) != 1 || !strings.Contains(faults[0], "access key "+exampleID) {
+		t.Errorf("%d keys, faults %q", keys, faults)
+	}
+}
+
+func TestNewAccessKey(t *testing.T) {
+	ids := map[string]bool{}
+	for range 100 {
+		id, secret := NewAccessKey()
+		if !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) || !ValidAccessKeyID(id) || ids[id] {
+			t.Errorf("id %q", id)
+		}
+		if !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(secret.Reveal()) {
+			t.Errorf("a secret of %d characters", len(secret.Reveal()))
+		}
+		ids[id] = true
+	}
+}
+
+func TestValidAccessKeyID(t *testing.T) {
+	for id, want := range map[string]bool{
+		exampleID: true, "a_b_c_d_e_f_g_h_": true, strings.Repeat("A", 128): true,
+		"": false, strings.Repeat("A", 15): false, strings.Repeat("A", 129): false, "AKIAIOSFODNN7EXAMPL/": false, "AKIAIOSFODNN7EXAMPL\n": false,
+		"AKIAIOSFODNN7EXAMPLé": false, "AKIAIOSFODNN7 EXAMPLE": false,
+	} {
+		if ValidAccessKeyID(id) != want {
+			t.Errorf("%q: %v", id, !want)
+		}
+	}
+}
+
+func TestSecretNeverPrints(t *testing.T) {
+	secret := NewSecret(exampleSecret)
+	if secret.Reveal() != exampleSecret || (Secret{}).Reveal() != "" {
+		t.Fatal("it does not reveal either")
+	}
+	for name, v := range map[string]any{
+		"secret": secret, "pointer": &secret, "access key": AccessKey{ID: exampleID, Secret: secret}, "list": []Secret{secret},
+		"map": map[string]Secret{"a": secret}, "unexported field": struct{ s Secret }{secret}, "zero": Secret{},
+	} {
+		var log strings.Builder
+		slog.New(slog.NewTextHandler(&log, nil)).Info("a", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("a", "v", v)
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		texts := map[string]string{"slog": log.String(), "JSON": string(text)}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%40s"} {
+			texts[verb] = fmt.Sprintf(verb, v)
+		}
+		for how, text := range texts {
+			if strings.Contains(text, "bPxRfiCY") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "bPxRfiCY")) {
+				t.Errorf("%s by %s: %s", name, how, text)
+			}
+		}
+	}
+	if text := fmt.Sprintf("%d", secret); text != redacted {
+		t.Error(text)
+	}
+}
