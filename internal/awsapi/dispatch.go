@@ -92,6 +92,8 @@ var errUnknownTarget = errors.New("not an AWS call")
 // refusal is an error before the request could enter, which is recorded on its way out.
 type refusal struct{ error }
 
+func (r refusal) Unwrap() error { return r.error }
+
 func (x *exchange) serve(ctx context.Context) error {
 	if err := x.route(); err != nil {
 		return refusal{err}
