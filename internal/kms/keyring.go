@@ -24,7 +24,7 @@ import (
 
 // Errors of this package.
 var (
-	// ErrWrongRoot means that the root key is that of another installation, or the database was altered.
+	// ErrWrongRoot means that the root key is that of another installation.
 	ErrWrongRoot = errors.New("the root key does not open this data: it belongs to another installation")
 	// ErrUnwrap means that a wrapped key was altered, belongs to other data, or its service key is gone.
 	ErrUnwrap = errors.New("the wrapped data key does not open")
@@ -84,7 +84,7 @@ func Initialized(ctx context.Context, db *store.DB) (bool, error) {
 
 // Open reads the service keys, on first use of the database makes it an installation of this root key, and makes the
 // service keys that the scopes ask for and that don't exist yet. The error is ErrWrongRoot when the root key is not the
-// one that this database was made with.
+// one that this database was made with, and seal.ErrAltered when a service key was altered or moved.
 func Open(ctx context.Context, db *store.DB, root *Root, scopes []Scope) (*Keyring, error) {
 	var k *Keyring
 	err := db.Update(ctx, func(tx *store.Tx) error {
@@ -155,7 +155,7 @@ func (k *Keyring) load(tx *store.Tx, root *Root) error {
 		}
 		raw, err := seal.OpenBytes(root.key, serviceKeyContext(id, scope), wrapped)
 		if err != nil {
-			return fmt.Errorf("service key %s: %w", id, ErrWrongRoot)
+			return fmt.Errorf("service key %s: %w", id, err)
 		}
 		key, err := seal.KeyFromBytes(raw)
 		if err != nil {

@@ -19,22 +19,31 @@ const rootPrefix = "coffer-root-key-1:"
 // Root is the key that wraps all service keys. It never touches data.
 type Root struct{ key seal.Key }
 
-// CreateRoot makes a new root key in a file that only its owner can read, durably, and never overwrites one.
+// CreateRoot makes a new root key in a file that only its owner can read, durably, and never overwrites one. The file is
+// there as a whole or not at all. The error is fs.ErrExist if there is one already.
 func CreateRoot(path string) (*Root, error) {
 	var raw [32]byte
 	rand.Read(raw[:])
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := writeRoot(path, rootPrefix+hex.EncodeToString(raw[:])+"\n"); err != nil {
 		return nil, fmt.Errorf("create the root key: %w", err)
 	}
-	defer f.Close()
-	if _, err := f.WriteString(rootPrefix + hex.EncodeToString(raw[:]) + "\n"); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the root key: %w", err), os.Remove(path))
-	}
-	if err := syncFileAndFolder(f, path); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the root key durable: %w", err), os.Remove(path))
-	}
 	return newRoot(raw[:])
+}
+
+func writeRoot(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Link(f.Name(), path) // which, other than a rename, replaces nothing
+	}
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // OpenRoot reads a root key file. The error is one line for the operator: the file is missing (fs.ErrNotExist),
@@ -70,14 +79,10 @@ func newRoot(raw []byte) (*Root, error) {
 	return &Root{key: key}, nil
 }
 
-func syncFileAndFolder(f *os.File, path string) error {
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return dir.Sync()
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -14,8 +14,9 @@ import (
 // KeySize is the length of a key in bytes: AES-256.
 const KeySize = 32
 
-// Key is a secret key. It never prints. The zero value is no key: sealing and opening with it fail.
-type Key struct{ material *material }
+// Key is a secret key. It never prints: fmt calls no methods on what an unexported field holds and follows a pointer to a
+// struct, so there is another pointer before it. The zero value is no key: sealing and opening with it fail.
+type Key struct{ material **material }
 
 // material carries the expanded cipher along, because expanding the key costs more than sealing a short text.
 type material struct {
@@ -47,7 +48,7 @@ func KeyFromBytes(raw []byte) (Key, error) {
 	if m.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
 		return Key{}, err
 	}
-	return Key{m}, nil
+	return Key{&m}, nil
 }
 
 var errNoKey = errors.New("no key")
@@ -56,7 +57,7 @@ func (k Key) cipher() (cipher.AEAD, error) {
 	if k.material == nil {
 		return nil, errNoKey
 	}
-	return k.material.aead, nil
+	return (*k.material).aead, nil
 }
 
 // Bytes returns a copy of the key, to be wrapped. It is nil for the zero value.
@@ -64,12 +65,12 @@ func (k Key) Bytes() []byte {
 	if k.material == nil {
 		return nil
 	}
-	return append([]byte(nil), k.material.raw[:]...)
+	return append([]byte(nil), (*k.material).raw[:]...)
 }
 
 // Equal compares in constant time. The zero value equals nothing.
 func (k Key) Equal(other Key) bool {
-	return k.material != nil && other.material != nil && subtle.ConstantTimeCompare(k.material.raw[:], other.material.raw[:]) == 1
+	return k.material != nil && other.material != nil && subtle.ConstantTimeCompare((*k.material).raw[:], (*other.material).raw[:]) == 1
 }
 
 const redacted = "[key]"
