@@ -19,7 +19,8 @@ const (
 	referrersPage = 100
 )
 
-// pageSize is how many entries the client wants, as far as it gets them.
+// pageSize is how many entries the client wants, as far as it gets them. ECR refuses to be asked for more than 1000; the
+// specification allows a shorter page, and clients ask for more where they don't see by the host that this is ECR.
 func (x *exchange) pageSize() int {
 	if x.req.N < 0 {
 		return defaultPage

@@ -67,7 +67,8 @@ func (x *exchange) explain(err error) *response {
 	case errors.Is(err, registry.ErrLayerReferenced):
 		return problem(http.StatusMethodNotAllowed, "UNSUPPORTED", "An image refers to the layer; delete the image first")
 	case errors.As(err, &manifest):
-		return manifestProblem(manifest)
+		// ECR's status and code for a parameter that breaks a rule, by which clients know it.
+		return problem(http.StatusMethodNotAllowed, "UNSUPPORTED", ecrtext.Manifest(manifest))
 	case errors.Is(err, errManifestTooLarge):
 		return problem(http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", ecrtext.InvalidParameter("ImageManifest", "Member must have length less than or equal to 4194304"))
 	case errors.As(err, &digest):
@@ -135,10 +136,6 @@ func busy(message string) *response {
 	p := problem(http.StatusTooManyRequests, "TOOMANYREQUESTS", message)
 	p.retryAfter = "1"
 	return p
-}
-
-func manifestProblem(err *oci.ManifestError) *response {
-	return problem(http.StatusBadRequest, "MANIFEST_INVALID", ecrtext.Manifest(err))
 }
 
 func limitProblem(text ecrtext.Text, err *registry.LimitError) *response {
