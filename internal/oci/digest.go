@@ -48,24 +48,31 @@ const (
 )
 
 // ValidRepositoryName reports whether a name follows ECR's grammar: path components of lower-case letters and digits,
-// with single ".", "_" or "-" between them.
+// with one ".", one or two "_" or any number of "-" between them.
 func ValidRepositoryName(s string) bool {
 	if len(s) < minName || len(s) > maxName {
 		return false
 	}
-	separated := true // the last character was no letter or digit
+	inside := false // a component, after its first character
+	separator, run := byte(0), 0
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			separated = false
-		case (c == '.' || c == '_' || c == '-' || c == '/') && !separated:
-			separated = true
+			inside, run = true, 0
+		case inside && c == '/' && run == 0:
+			inside = false
+		case inside && (c == '.' || c == '_' || c == '-') && (run == 0 || c == separator && mayRepeat(c, run)):
+			separator = c
+			run++
 		default:
 			return false
 		}
 	}
-	return !separated
+	return inside && run == 0
 }
+
+// mayRepeat reports whether a separator may follow a run of itself.
+func mayRepeat(c byte, run int) bool { return c == '-' || c == '_' && run == 1 }
 
 const maxTag = 128
 

@@ -35,7 +35,8 @@ func TestDigest(t *testing.T) {
 func TestNamesAndTags(t *testing.T) {
 	for name, want := range map[string]bool{
 		"ab": true, "a/b": true, "team/app-1.x_y": true, "0a": true, strings.Repeat("a", 256): true,
-		"": false, "a": false, "A": false, "ab/": false, "/ab": false, "a//b": false, "a..b": false, "a__b": false, "a-": false, "-a": false,
+		"": false, "a": false, "A": false, "ab/": false, "/ab": false, "a//b": false, "a..b": false, "a-": false, "-a": false,
+		"a__b": true, "a--b": true, "a---b/c__d": true, "a___b": false, "a_-b": false, "a-_b": false, "a.-b": false, "a__": false, "__a": false, "a--/b": false,
 		"a/./b": false, "a/../b": false, "a b": false, "ä1": false, "a%2fb": false, "a:b": false, strings.Repeat("a", 257): false,
 	} {
 		if got := ValidRepositoryName(name); got != want {
