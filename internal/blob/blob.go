@@ -34,7 +34,8 @@ type Store interface {
 	// Open opens a committed object. The error is fs.ErrNotExist if there is none.
 	Open(ctx context.Context, key string) (Object, error)
 	// Create begins an object, or goes on with one from a state that Upload.State gave after Sync; what was written after
-	// that is dropped. The error is ErrBusy, fs.ErrNotExist if there is nothing to go on with, or ErrNoSpace.
+	// that is dropped. The error is ErrBusy, fs.ErrNotExist if there is nothing to go on with, fs.ErrExist if that was
+	// committed, which is durable then, or ErrNoSpace.
 	Create(ctx context.Context, key string, resume []byte) (Upload, error)
 	// Delete removes an object or an unfinished upload. It is no error if there is neither.
 	Delete(ctx context.Context, key string) error
@@ -58,7 +59,8 @@ type Upload interface {
 	// Sync makes what was written durable, after which State is good for Create, in any process.
 	Sync(ctx context.Context) error
 	State() []byte
-	// Commit makes the object durable and visible.
+	// Commit makes the object durable and visible. The error is fs.ErrExist if the object was committed before, which
+	// stays as it is and is durable then, and fs.ErrNotExist if the upload was deleted meanwhile.
 	Commit(ctx context.Context) error
 	// Abort removes what was written. After Commit it does nothing.
 	Abort(ctx context.Context) error

@@ -18,6 +18,8 @@ import (
 // committed, so that a name that looks like an object is one.
 type Folder struct {
 	root string
+	// syncFolder makes the names in a folder durable.
+	syncFolder func(path string) error
 
 	mu      sync.Mutex
 	folders map[string]*folder // those written to by this process
@@ -28,21 +30,27 @@ const partial = ".part"
 
 // OpenFolder opens a folder of objects, and makes it if it is missing, but not its parent.
 func OpenFolder(dir string) (*Folder, error) {
-	err := os.Mkdir(dir, 0o700)
-	if err == nil {
-		err = syncFolder(filepath.Dir(dir))
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	f := &Folder{root: dir, syncFolder: syncFolder, folders: map[string]*folder{}, writing: map[string]bool{}}
+	if err := f.makeFolder(dir); err != nil {
 		return nil, fmt.Errorf("open the objects in %s: %w", dir, spaceError(err))
 	}
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
-		err = errors.New("it is not a folder")
+	return f, nil
+}
+
+// makeFolder makes a folder if it is missing. Its name is made durable even if it is there: who made it may have been
+// killed before.
+func (f *Folder) makeFolder(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("open the objects in %s: %w", dir, err)
+		return err
 	}
-	return &Folder{root: dir, folders: map[string]*folder{}, writing: map[string]bool{}}, nil
+	if !info.IsDir() {
+		return errors.New("it is not a folder")
+	}
+	return f.syncFolder(filepath.Dir(path))
 }
 
 func (f *Folder) path(key string) string { return filepath.Join(f.root, filepath.FromSlash(key)) }
@@ -118,6 +126,9 @@ func (f *Folder) create(key string, resume []byte) (*upload, error) {
 		return u, err
 	}
 	if u.file, err = os.OpenFile(u.path, os.O_WRONLY, 0); err != nil {
+		if committed := u.committed(); committed != nil {
+			err = committed
+		}
 		return nil, err
 	}
 	if err := u.goOn(int64(binary.BigEndian.Uint64(resume))); err != nil {
@@ -134,15 +145,10 @@ func (f *Folder) folder(name string) (*folder, error) {
 	if known := f.folders[name]; known != nil {
 		return known, nil
 	}
-	path := filepath.Join(f.root, name)
-	err := os.Mkdir(path, 0o700)
-	if err == nil {
-		err = syncFolder(f.root)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
+	shared := &folder{path: filepath.Join(f.root, name), syncFolder: f.syncFolder}
+	if err := f.makeFolder(shared.path); err != nil {
 		return nil, err
 	}
-	shared := &folder{path: path}
 	f.folders[name] = shared
 	return shared, nil
 }
@@ -214,7 +220,8 @@ func (f *Folder) listFolder(ctx context.Context, name, after string, yield func(
 
 // folder is one that is written to. Its fsyncs are shared: one that begins after a caller asked serves that caller.
 type folder struct {
-	path string
+	path       string
+	syncFolder func(path string) error
 
 	mu      sync.Mutex
 	running *folderSync // the one under way
@@ -245,7 +252,7 @@ func (f *folder) sync() error {
 	f.mu.Lock()
 	f.running, f.next = s, nil
 	f.mu.Unlock()
-	s.err = syncFolder(f.path)
+	s.err = f.syncFolder(f.path)
 	close(s.done)
 	return s.err
 }

@@ -91,12 +91,10 @@ func (u *upload) commit() error {
 	if err := syncData(u.file); err != nil {
 		return err
 	}
-	final := strings.TrimSuffix(u.path, partial)
-	// Keys are random, so that this finds nothing but a mistake.
-	if _, err := os.Lstat(final); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fs.ErrExist, err)
+	if err := u.committed(); err != nil {
+		return err
 	}
-	if err := os.Rename(u.path, final); err != nil {
+	if err := os.Rename(u.path, u.final()); err != nil {
 		return err
 	}
 	if err := u.folder.sync(); err != nil {
@@ -105,12 +103,34 @@ func (u *upload) commit() error {
 	return u.Close()
 }
 
+func (u *upload) final() string { return strings.TrimSuffix(u.path, partial) }
+
+// committed finds the object that an earlier attempt committed, whose caller may not have learnt of it, and makes its name
+// durable. The error is then fs.ErrExist, and nil if there is none.
+func (u *upload) committed() error {
+	_, err := os.Lstat(u.final())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = u.folder.sync()
+	}
+	if err == nil {
+		err = fs.ErrExist
+	}
+	return err
+}
+
 // Abort removes the file.
 func (u *upload) Abort(context.Context) error {
 	if u.file == nil {
 		return nil
 	}
-	return errors.Join(os.Remove(u.path), u.Close())
+	err := os.Remove(u.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, u.Close())
 }
 
 // Close releases the upload.
