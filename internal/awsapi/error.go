@@ -41,9 +41,11 @@ func (m *Model) Error(name, message string) *Error {
 	return &Error{Code: shape.Code, Message: message, Status: shape.Status}
 }
 
-// UnknownOperation is the answer to a target that is not served. AWS says no more than the code.
-func UnknownOperation(string) *Error {
-	return &Error{Code: "UnknownOperationException", Status: http.StatusBadRequest}
+// UnknownOperation is the answer to an operation that is not served. AWS says no more than the code; whoever comes with an
+// operation that is not served yet wants to know which.
+func UnknownOperation(name string) *Error {
+	return &Error{Code: "UnknownOperationException", Status: http.StatusBadRequest,
+		Message: "The operation " + shorten(name) + " is not available on this server."}
 }
 
 // InvalidAction is the answer to an action of the query protocol that is not served.

@@ -113,14 +113,14 @@ X-Amzn-Requestid: ` + requestID + `
 
 {"__type":"ServerException","message":"m"}`},
 		{"unknown operation", func(w http.ResponseWriter) {
-			awsapi.WriteJSONError(w, requestID, "1.1", awsapi.UnknownOperation("Nope.Nope"))
+			awsapi.WriteJSONError(w, requestID, "1.1", awsapi.UnknownOperation("PutThing"))
 		}, `400
-Content-Length: 38
+Content-Length: 106
 Content-Type: application/x-amz-json-1.1
 X-Amzn-Errortype: UnknownOperationException
 X-Amzn-Requestid: ` + requestID + `
 
-{"__type":"UnknownOperationException"}`},
+{"__type":"UnknownOperationException","message":"The operation PutThing is not available on this server."}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, answer(test.handle)); diff != "" {

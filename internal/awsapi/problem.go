@@ -106,7 +106,7 @@ func (x *exchange) signatureProblem(err *sigv4.Error) *Error {
 			return &Error{Code: "MissingAuthenticationToken", Message: "Request is missing Authentication Token", Status: http.StatusForbidden}
 		}
 		return &Error{Code: "MissingAuthenticationTokenException", Message: "Missing Authentication Token", Status: http.StatusBadRequest}
-	case sigv4.Incomplete, sigv4.Unsupported:
+	case sigv4.Incomplete, sigv4.Unsupported, sigv4.Ambiguous:
 		return x.either("IncompleteSignatureException", "IncompleteSignature", http.StatusBadRequest, err.Message)
 	}
 	return x.either("InvalidSignatureException", "SignatureDoesNotMatch", http.StatusForbidden, err.Message)

@@ -17,7 +17,7 @@ func TestSignatureProblems(t *testing.T) {
 		{sigv4.Missing, "MissingAuthenticationTokenException", "MissingAuthenticationToken", 403},
 		{sigv4.Incomplete, "IncompleteSignatureException", "IncompleteSignature", 400},
 		{sigv4.Unsupported, "IncompleteSignatureException", "IncompleteSignature", 400},
-		{sigv4.Ambiguous, invalid, mismatch, 403},
+		{sigv4.Ambiguous, "IncompleteSignatureException", "IncompleteSignature", 400},
 		{sigv4.Expired, invalid, mismatch, 403},
 		{sigv4.NotYetCurrent, invalid, mismatch, 403},
 		{sigv4.ScopeRegion, invalid, mismatch, 403},
