@@ -144,11 +144,11 @@ func (e *rangeSyntaxError) Error() string {
 
 // resume opens the upload of the request for writing.
 func (x *exchange) resume(ctx context.Context) (*registry.Transfer, error) {
-	repo, upload, err := x.upload(ctx)
+	repo, err := x.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return x.Registry.Resume(ctx, repo, upload)
+	return x.Registry.Resume(ctx, repo, x.req.UploadID)
 }
 
 func (x *exchange) upload(ctx context.Context) (repo registry.Repository, upload registry.Upload, err error) {

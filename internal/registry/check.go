@@ -2,12 +2,9 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/coffer-registry/coffer/internal/oci"
@@ -29,7 +26,7 @@ type Checked struct {
 // error is one that keeps the check from going on.
 func (r *Registry) Check(ctx context.Context, fault func(string), progress func(Checked)) (Checked, error) {
 	c := &checker{r: r, ctx: ctx, fault: fault, progress: progress, parts: map[string]int64{}}
-	err := errors.Join(c.registries(), c.repositories(), c.layers(), c.uploads(), c.objects())
+	err := errors.Join(c.registries(), c.repositories(), c.layers(), c.uploads(), c.garbage(), c.objects())
 	return c.done, err
 }
 
@@ -38,7 +35,7 @@ const checkPage = 500
 
 // ofLiveRepository is the condition of rows whose repository isn't deleted. What is left of deleted ones only waits for the
 // sweeper, and its keys are not to be opened any more.
-const ofLiveRepository = `EXISTS (SELECT 1 FROM repository WHERE repository.id = row.repository AND repository.deleted_at IS NULL)`
+const ofLiveRepository = `EXISTS (SELECT 1 FROM repository WHERE repository.id = owned.repository AND repository.deleted_at IS NULL)`
 
 type checker struct {
 	r        *Registry
@@ -250,8 +247,8 @@ func (c *checker) layers() error {
 	for after, repository, digest := "", int64(0), ""; ; {
 		var page []ownedLayer
 		err := c.r.db.View(c.ctx, func(tx *store.Tx) error {
-			rows, err := tx.Query(`SELECT repository, `+layerColumns+` FROM layer AS row
-				WHERE (object > $1 OR object = $1 AND (repository > $2 OR repository = $2 AND digest > $3)) AND `+ofLiveRepository+`
+			rows, err := tx.Query(`SELECT repository, `+layerColumns+` FROM layer AS owned
+				WHERE (object, repository, digest) > ($1, $2, $3) AND `+ofLiveRepository+`
 				ORDER BY object, repository, digest LIMIT $4`, after, repository, digest, checkPage)
 			if err != nil {
 				return err
@@ -318,39 +315,18 @@ func (c *checker) owner(id int64) (repo Repository, err error) {
 
 // bytes reads a layer whole and compares its digest.
 func (c *checker) bytes(l Layer, key seal.Key) error {
-	object, err := c.r.blobs.Open(c.ctx, l.object)
-	if err != nil {
-		return err
-	}
-	defer object.Close()
-	reader, err := seal.Open(object, object.Size(), key, objectID(l.object))
-	if err != nil {
-		return fmt.Errorf("object %s: %w", l.object, err)
-	}
-	defer reader.Close()
-	sum := sha256.New()
-	n, err := reader.NewReadSeeker().WriteRangeTo(writerFunc(func(p []byte) (int, error) {
-		c.done.Bytes += int64(len(p))
+	digest, size, err := c.r.objectDigest(c.ctx, l.object, key, func(n int64) {
+		c.done.Bytes += n
 		c.progress(c.done)
-		if err := c.ctx.Err(); err != nil {
-			return 0, err
-		}
-		return sum.Write(p)
-	}), reader.Size())
+	})
 	if err != nil {
 		return fmt.Errorf("object %s: %w", l.object, err)
 	}
-	if computed := oci.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil))); computed != l.Digest || n != l.Size {
-		return fmt.Errorf("object %s holds %d bytes with the digest %s", l.object, n, computed)
+	if digest != l.Digest || size != l.Size {
+		return fmt.Errorf("object %s holds %d bytes with the digest %s", l.object, size, digest)
 	}
 	return nil
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-var _ io.Writer = writerFunc(nil)
 
 // uploads checks the keys and states of unfinished uploads, and notes what they need of their objects.
 func (c *checker) uploads() error {
@@ -361,7 +337,7 @@ func (c *checker) uploads() error {
 		}
 		var page []row
 		err := c.r.db.View(c.ctx, func(tx *store.Tx) error {
-			rows, err := tx.Query(`SELECT id, repository, object, data_key, size, state FROM upload AS row
+			rows, err := tx.Query(`SELECT id, repository, object, data_key, size, state FROM upload AS owned
 				WHERE id > $1 AND `+ofLiveRepository+` ORDER BY id LIMIT $2`, after, checkPage)
 			if err != nil {
 				return err
@@ -404,6 +380,18 @@ func (c *checker) upload(u Upload, repository int64) error {
 		c.parts[u.object] = int64(binary.BigEndian.Uint64(p.Blob))
 	}
 	return nil
+}
+
+// garbage looks for objects that the sweeper is about to delete though a layer counts on them.
+func (c *checker) garbage() error {
+	return c.r.db.View(c.ctx, func(tx *store.Tx) error {
+		objects, err := c.r.texts(tx, `SELECT object FROM garbage WHERE EXISTS (SELECT 1 FROM layer WHERE layer.object = garbage.object)
+			OR EXISTS (SELECT 1 FROM upload WHERE upload.object = garbage.object)`)
+		for _, object := range objects {
+			c.faultf("object %s: it is to be deleted, and a layer or an upload counts on it", object)
+		}
+		return err
+	})
 }
 
 // objects lists the store: what nothing refers to is an orphan, and unfinished uploads must have their bytes.

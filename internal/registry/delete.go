@@ -80,7 +80,13 @@ type deletion struct {
 	repo   Repository
 	wholes map[oci.Digest]bool   // to be deleted with all tags
 	tags   map[string]oci.Digest // to be removed
-	order  []ImageID             // the digest is always set
+	order  []target
+}
+
+// target is an image or a tag to be deleted: what the client named, with the digest in any case.
+type target struct {
+	ImageID
+	given ImageID
 }
 
 // add checks an id against the state before the deletion.
@@ -120,7 +126,7 @@ func (d *deletion) add(id ImageID) (*Failure, error) {
 		}
 		d.tags[id.Tag] = digest
 	}
-	d.order = append(d.order, ImageID{Digest: string(digest), Tag: id.Tag})
+	d.order = append(d.order, target{ImageID: ImageID{Digest: string(digest), Tag: id.Tag}, given: id})
 	return nil, nil
 }
 
@@ -153,22 +159,18 @@ func (d *deletion) run() (deleted []ImageID, failures []Failure, err error) {
 	return deleted, failures, nil
 }
 
-func (d *deletion) remove(id ImageID, digest oci.Digest, parents []string) ([]ImageID, *Failure, error) {
+func (d *deletion) remove(id target, digest oci.Digest, parents []string) ([]ImageID, *Failure, error) {
 	image, err := d.r.image(d.tx, d.repo.id, digest)
 	if err != nil {
 		return nil, nil, err
 	}
 	whole := id.Tag == "" || image.tags == 1
 	if whole && len(parents) > 0 {
-		echo := id
-		if id.Tag != "" {
-			echo.Digest = ""
-		}
-		return nil, &Failure{ID: echo, Code: FailureReferencedByIndex,
+		return nil, &Failure{ID: id.given, Code: FailureReferencedByIndex,
 			Reason: "Requested image referenced by manifest list: [" + strings.Join(parents, ", ") + "]"}, nil
 	}
 	if !whole {
-		return []ImageID{id}, nil, d.r.removeTag(d.tx, d.repo.id, id.Tag, digest)
+		return []ImageID{id.ImageID}, nil, d.r.removeTag(d.tx, d.repo.id, id.Tag, digest)
 	}
 	tags, err := d.r.deleteImage(d.tx, d.repo.id, digest)
 	if err != nil {
@@ -259,7 +261,7 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 // idleLayers marks those of the layers to which no image refers any more.
 func (r *Registry) idleLayers(tx *store.Tx, repository int64, layers []string, now int64) error {
 	for _, layer := range layers {
-		if _, err := tx.Exec(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3
+		if _, err := tx.Exec(`UPDATE layer SET idle_since = $1, media_type = '' WHERE repository = $2 AND digest = $3
 			AND NOT EXISTS (SELECT 1 FROM image_layer WHERE image_layer.repository = $2 AND image_layer.layer = $3)`,
 			now, repository, layer); err != nil {
 			return fmt.Errorf("mark layer %s: %w", layer, err)

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
-	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/oci"
-	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -76,8 +73,8 @@ func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Lay
 	return l, nil
 }
 
-// Layer finds a layer of a repository. Whoever is told that a layer is there may count on it for a while: an idle layer
-// that would soon be swept is renewed. The error is ErrLayerNotFound.
+// Layer finds a layer of a repository. Whoever is told that a layer is there may count on it for half the grace period:
+// an idle layer that would be swept before is renewed. The error is ErrLayerNotFound.
 func (r *Registry) Layer(ctx context.Context, repo Repository, digest oci.Digest) (Layer, error) {
 	l, err := r.layers.get(imageKey{repo.id, digest}, func() (l Layer, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
@@ -86,67 +83,45 @@ func (r *Registry) Layer(ctx context.Context, repo Repository, digest oci.Digest
 		})
 		return l, 512, err
 	})
-	if err != nil || l.Referenced || r.now().Sub(l.idleSince) < r.limits.seconds(LayerGraceSeconds)/2 {
+	if err != nil || r.lasts(l) {
 		return l, err
 	}
-	return l, r.renewLayer(ctx, repo, digest)
-}
-
-func (r *Registry) renewLayer(ctx context.Context, repo Repository, digest oci.Digest) error {
-	return r.db.Update(ctx, func(tx *store.Tx) error {
-		tx.OnCommit(func() { r.layers.drop(imageKey{repo.id, digest}) })
-		n, err := tx.Exec(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3 AND idle_since IS NOT NULL`,
-			r.now().UnixMicro(), repo.id, string(digest))
-		if err != nil {
-			return fmt.Errorf("renew layer %s: %w", digest, err)
+	err = r.db.Update(ctx, func(tx *store.Tx) error {
+		if l, err = r.layer(tx, repo.id, digest); err == nil {
+			l, err = r.keepLayer(tx, repo.id, l)
 		}
-		if n > 0 {
-			return nil
-		}
-		_, err = r.layer(tx, repo.id, digest)
 		return err
 	})
+	return l, err
 }
 
-// OpenLayer opens the bytes of a layer. Close the reader. The error is ErrLayerNotFound if the layer was swept meanwhile.
-func (r *Registry) OpenLayer(ctx context.Context, repo Repository, l Layer) (*LayerReader, error) {
-	key, err := r.keys.Unwrap(l.wrapped, objectContext(repo, l.object))
-	if err != nil {
-		return nil, fmt.Errorf("unwrap the key of layer %s: %w", l.Digest, err)
-	}
-	object, err := r.blobs.Open(ctx, l.object)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.layers.drop(imageKey{repo.id, l.Digest})
-		return nil, ErrLayerNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open layer %s: %w", l.Digest, err)
-	}
-	reader, err := seal.Open(object, object.Size(), key, objectID(l.object))
-	if err == nil && reader.Size() != l.Size {
-		err = fmt.Errorf("the object holds %d bytes, the layer %d", reader.Size(), l.Size)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open layer %s: %w", l.Digest, err), object.Close())
-	}
-	return &LayerReader{Reader: reader, object: object}, nil
+// lasts reports whether a layer stays for half the grace period at least.
+func (r *Registry) lasts(l Layer) bool {
+	return l.Referenced || r.now().Sub(l.idleSince) < r.limits.seconds(LayerGraceSeconds)/2
 }
 
-// LayerReader reads the bytes of a layer.
-type LayerReader struct {
-	*seal.Reader
-	object blob.Object
+// keepLayer renews an idle layer that would soon be swept, for a client that is to be told that the layer is there.
+func (r *Registry) keepLayer(tx *store.Tx, repository int64, l Layer) (Layer, error) {
+	if r.lasts(l) {
+		return l, nil
+	}
+	l.idleSince = r.now()
+	if _, err := tx.Exec(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3`,
+		l.idleSince.UnixMicro(), repository, string(l.Digest)); err != nil {
+		return Layer{}, fmt.Errorf("renew layer %s: %w", l.Digest, err)
+	}
+	tx.OnCommit(func() { r.layers.drop(imageKey{repository, l.Digest}) })
+	return l, nil
 }
-
-// Close releases the layer.
-func (l *LayerReader) Close() error { return errors.Join(l.Reader.Close(), l.object.Close()) }
 
 // MountLayer makes a layer of one repository also one of another, without moving bytes. It works only within an
 // encryption domain and only for layers that an image of the source refers to; otherwise the error is ErrLayerNotFound,
 // and the client uploads the layer instead.
 func (r *Registry) MountLayer(tx *store.Tx, from, to Repository, digest oci.Digest) (Layer, error) {
 	if existing, err := r.layer(tx, to.id, digest); err == nil {
-		return existing, nil
+		return r.keepLayer(tx, to.id, existing)
+	} else if !errors.Is(err, ErrLayerNotFound) {
+		return Layer{}, err
 	}
 	l, err := r.layer(tx, from.id, digest)
 	if err != nil {
@@ -214,13 +189,4 @@ func (r *Registry) removeLayer(tx *store.Tx, repository int64, l Layer) error {
 		return nil
 	}
 	return r.discard(tx, l.object)
-}
-
-// discard leaves an object, to which no row refers any more, to the sweeper.
-func (r *Registry) discard(tx *store.Tx, object string) error {
-	_, err := tx.Exec(`INSERT INTO garbage (object, since) VALUES ($1, $2) ON CONFLICT (object) DO NOTHING`, object, r.now().UnixMicro())
-	if err != nil {
-		return fmt.Errorf("discard object %s: %w", object, err)
-	}
-	return nil
 }

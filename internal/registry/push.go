@@ -28,7 +28,11 @@ func (r *Registry) NewPush(body []byte, mediaType, tag string, given oci.Digest)
 	if err != nil {
 		return Push{}, err
 	}
-	if n, limit := int64(len(parsed.Layers)+len(parsed.Manifests)), r.limits.Get(BlobsPerImage); n > limit {
+	n := int64(len(parsed.Layers) + len(parsed.Manifests))
+	if parsed.Config != nil {
+		n++
+	}
+	if limit := r.limits.Get(BlobsPerImage); n > limit {
 		return Push{}, &LimitError{Limit: BlobsPerImage, Value: limit}
 	}
 	computed := oci.DigestOf(body)
@@ -56,6 +60,12 @@ func (r *Registry) PutImage(tx *store.Tx, id ID, name string, p Push) (Image, er
 			return Image{}, err
 		}
 	}
+	if exists && image.Subject != "" {
+		// Who pushes a referrer again wants it, whether or not its subject is gone.
+		if err := r.reprieve(tx, repo, p.Digest); err != nil {
+			return Image{}, err
+		}
+	}
 	old, err := r.checkTag(tx, repo, p, exists)
 	if err != nil {
 		return Image{}, err
@@ -75,6 +85,15 @@ func (r *Registry) PutImage(tx *store.Tx, id ID, name string, p Push) (Image, er
 		image.Tags = []string{p.Tag}
 	}
 	return image, nil
+}
+
+// reprieve keeps a referrer from following its subject into deletion.
+func (r *Registry) reprieve(tx *store.Tx, repo Repository, digest oci.Digest) error {
+	_, err := tx.Exec(`UPDATE image SET doomed_at = NULL WHERE repository = $1 AND digest = $2 AND doomed_at IS NOT NULL`, repo.id, string(digest))
+	if err != nil {
+		return fmt.Errorf("keep referrer %s: %w", digest, err)
+	}
+	return nil
 }
 
 // required returns the layers that the manifest refers to, in the order of the manifest. The error is *MissingError.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/coffer-registry/coffer/internal/blob"
@@ -25,16 +26,28 @@ type Transfer struct {
 	repo   Repository
 	upload Upload
 	stored bool // the upload has a row
+	key    seal.Key
 	hash   hash.Hash
 	writer *seal.Writer
 	state  []byte      // of the blob upload that this one goes on with
 	bytes  blob.Upload // nil until sealed bytes had to be written
-	sum    oci.Digest
+	// committed is set when an earlier attempt to finish the upload committed its object and could not record the layer.
+	committed bool
+	sum       oci.Digest
 }
 
-// Resume goes on with an upload. The error is ErrUploadBusy if another request of this process writes to it, or ErrTooBusy.
-func (r *Registry) Resume(ctx context.Context, repo Repository, u Upload) (*Transfer, error) {
-	return r.transfer(ctx, repo, u, true)
+// Resume goes on with an upload of the repository. The error is ErrUploadNotFound, ErrUploadBusy if another request of
+// this process writes to it, or ErrTooBusy.
+func (r *Registry) Resume(ctx context.Context, repo Repository, id string) (*Transfer, error) {
+	return r.transfer(ctx, repo, id, true, func() (u Upload, err error) {
+		// Only who holds the upload may look where it ended: going on from an older state would cut off what another request
+		// has made durable since.
+		err = r.db.View(ctx, func(tx *store.Tx) error {
+			u, err = r.Upload(tx, repo, id)
+			return err
+		})
+		return u, err
+	})
 }
 
 // Begin takes a whole layer in one request, without an upload that could be resumed. The error is ErrTooBusy.
@@ -43,28 +56,33 @@ func (r *Registry) Begin(ctx context.Context, repo Repository) (*Transfer, error
 	if err != nil {
 		return nil, err
 	}
-	return r.transfer(ctx, repo, u, false)
+	return r.transfer(ctx, repo, u.ID, false, func() (Upload, error) { return u, nil })
 }
 
-func (r *Registry) transfer(ctx context.Context, repo Repository, u Upload, stored bool) (*Transfer, error) {
+func (r *Registry) transfer(ctx context.Context, repo Repository, id string, stored bool, load func() (Upload, error)) (*Transfer, error) {
 	select {
 	case r.slots <- struct{}{}:
 	default:
 		return nil, ErrTooBusy
 	}
-	if !r.busy.add(u.ID) {
+	if !r.busy.add(id) {
 		<-r.slots
 		return nil, ErrUploadBusy
 	}
-	t := &Transfer{r: r, repo: repo, upload: u, stored: stored, hash: sha256.New()}
-	if err := t.restore(func(sealed []byte) error { return t.write(ctx, sealed) }); err != nil {
+	t := &Transfer{r: r, repo: repo, upload: Upload{ID: id}, stored: stored, hash: sha256.New()}
+	u, err := load()
+	if err == nil {
+		t.upload = u
+		err = t.restore(func(sealed []byte) error { return t.write(ctx, sealed) })
+	}
+	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
-func (t *Transfer) restore(sink func([]byte) error) error {
-	key, err := t.r.keys.Unwrap(t.upload.wrapped, objectContext(t.repo, t.upload.object))
+func (t *Transfer) restore(sink func([]byte) error) (err error) {
+	t.key, err = t.r.keys.Unwrap(t.upload.wrapped, objectContext(t.repo, t.upload.object))
 	if err != nil {
 		return fmt.Errorf("unwrap the key of upload %s: %w", t.upload.ID, err)
 	}
@@ -73,11 +91,11 @@ func (t *Transfer) restore(sink func([]byte) error) error {
 		return err
 	}
 	if p.Writer == nil {
-		t.writer = seal.NewWriter(key, objectID(t.upload.object), sink)
+		t.writer = seal.NewWriter(t.key, objectID(t.upload.object), sink)
 		return nil
 	}
 	t.state = p.Blob
-	if t.writer, err = seal.ResumeWriter(key, objectID(t.upload.object), p.Writer, sink); err != nil {
+	if t.writer, err = seal.ResumeWriter(t.key, objectID(t.upload.object), p.Writer, sink); err != nil {
 		return fmt.Errorf("resume upload %s: %w", t.upload.ID, err)
 	}
 	if err := t.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(p.Hash); err != nil {
@@ -89,14 +107,32 @@ func (t *Transfer) restore(sink func([]byte) error) error {
 // write is the sink of the sealed bytes. The object is made only when there are some, so that a small layer costs
 // nothing until it is finished.
 func (t *Transfer) write(ctx context.Context, sealed []byte) error {
-	if t.bytes == nil {
-		u, err := t.r.blobs.Create(ctx, t.upload.object, t.state)
-		if err != nil {
-			return fmt.Errorf("write an object: %w", err)
+	if t.bytes == nil && !t.committed {
+		if err := t.create(ctx); err != nil {
+			return err
 		}
-		t.bytes = u
+	}
+	if t.committed {
+		return nil // confirm compares the whole
 	}
 	return t.bytes.WritePart(ctx, sealed)
+}
+
+func (t *Transfer) create(ctx context.Context) error {
+	u, err := t.r.blobs.Create(ctx, t.upload.object, t.state)
+	switch {
+	case err == nil:
+		t.bytes = u
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		t.committed = true
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w any more: %w", ErrUploadNotFound, err)
+	case errors.Is(err, blob.ErrBusy):
+		return fmt.Errorf("%w: %w", ErrUploadBusy, err)
+	}
+	return fmt.Errorf("write an object: %w", err)
 }
 
 // Size is how many bytes the upload holds with those of this transfer.
@@ -246,10 +282,14 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 	return n, err
 }
 
-// Pause makes what came so far durable, after which SaveProgress may record it.
+// Pause makes what came so far durable, after which SaveProgress may record it. The error is ErrUploadNotFound if the
+// upload was finished before, and only its layer not recorded.
 func (t *Transfer) Pause(ctx context.Context) error {
 	if err := t.writer.Flush(); err != nil {
 		return fmt.Errorf("seal: %w", err)
+	}
+	if t.committed {
+		return fmt.Errorf("%w: its object is committed", ErrUploadNotFound)
 	}
 	var p progress
 	var err error
@@ -282,8 +322,9 @@ func (t *Transfer) SaveProgress(tx *store.Tx) (Upload, error) {
 	return u, nil
 }
 
-// Finish makes the whole layer durable under the one of the digests that its bytes have. SaveLayer may record it then.
-// The error is ErrUploadEmpty, ErrPartTooSmall (only if parts have a minimum size) or ErrDigestMismatch.
+// Finish makes the whole layer durable under the one of the digests that its bytes have. SaveLayer may record it then;
+// if that fails, the upload can be finished again with the same bytes. The error is ErrUploadEmpty, ErrPartTooSmall (only
+// if parts have a minimum size), ErrDigestMismatch, or ErrUploadNotFound if another request ended the upload meanwhile.
 func (t *Transfer) Finish(ctx context.Context, digests []oci.Digest, minimumParts bool) error {
 	if minimumParts && t.upload.Parts == 0 {
 		return ErrUploadEmpty
@@ -305,8 +346,33 @@ func (t *Transfer) commit(ctx context.Context) error {
 	if err := t.writer.Finish(); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	if err := t.bytes.Commit(ctx); err != nil {
+	if t.committed {
+		return t.confirm(ctx)
+	}
+	err := t.bytes.Commit(ctx)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		if err := t.bytes.Abort(ctx); err != nil {
+			return fmt.Errorf("drop what was written twice of layer %s: %w", t.sum, err)
+		}
+		return t.confirm(ctx)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w any more: %w", ErrUploadNotFound, err)
+	case err != nil:
 		return fmt.Errorf("make layer %s durable: %w", t.sum, err)
+	}
+	return nil
+}
+
+// confirm holds the object that an earlier attempt to finish the upload committed against the bytes of this attempt. The
+// error is ErrUploadNotFound if they differ: then the upload can't be gone on with.
+func (t *Transfer) confirm(ctx context.Context) error {
+	digest, size, err := t.r.objectDigest(ctx, t.upload.object, t.key, func(int64) {})
+	if err != nil {
+		return fmt.Errorf("read layer %s again: %w", t.sum, err)
+	}
+	if digest != t.sum || size != t.upload.Size {
+		return fmt.Errorf("%w: it was finished as layer %s", ErrUploadNotFound, digest)
 	}
 	return nil
 }
@@ -334,10 +400,26 @@ func (t *Transfer) SaveLayer(tx *store.Tx) (l Layer, existed bool, err error) {
 	return l, existed, nil
 }
 
+// Discard ends an upload that is not to become a layer, such as one whose layer the repository has already, and leaves
+// its bytes to the sweeper.
+func (t *Transfer) Discard(ctx context.Context) error {
+	err := t.r.db.Update(ctx, func(tx *store.Tx) error {
+		if !t.stored {
+			return t.r.discard(tx, t.upload.object)
+		}
+		return t.r.removeUpload(tx, t.upload, true)
+	})
+	if errors.Is(err, ErrUploadNotFound) {
+		return nil
+	}
+	return err
+}
+
 // adoptLayer makes the object of an upload a layer of the repository, or finds one that serves as well.
 func (r *Registry) adoptLayer(tx *store.Tx, repo Repository, u Upload, digest oci.Digest) (l Layer, existed, shared bool, err error) {
 	if l, err = r.layer(tx, repo.id, digest); err == nil {
-		return l, true, false, nil
+		l, err = r.keepLayer(tx, repo.id, l)
+		return l, true, false, err
 	} else if !errors.Is(err, ErrLayerNotFound) {
 		return Layer{}, false, false, err
 	}
@@ -409,14 +491,20 @@ func (b *busySet) add(id string) bool {
 	return true
 }
 
+func (b *busySet) has(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ids[id]
+}
+
+func (b *busySet) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ids)
+}
+
 func (b *busySet) remove(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.ids, id)
-}
-
-func objectID(key string) seal.ObjectID {
-	var id seal.ObjectID
-	hex.Decode(id[:], []byte(key[max(0, len(key)-2*len(id)):]))
-	return id
 }

@@ -66,19 +66,10 @@ func (s *service) resume(ctx context.Context, id registry.ID, name, uploadID str
 	if err != nil {
 		return nil, fail, fail(err)
 	}
-	var upload registry.Upload
-	err = s.Registry.View(ctx, func(tx *store.Tx) error {
-		upload, err = s.Registry.Upload(tx, repo, uploadID)
-		return err
-	})
-	if err != nil {
+	if t, err = s.Registry.Resume(ctx, repo, uploadID); err != nil {
 		return nil, fail, fail(err)
 	}
-	fail = failing(id, name, uploadID, upload.Size)
-	if t, err = s.Registry.Resume(ctx, repo, upload); err != nil {
-		return nil, fail, fail(err)
-	}
-	return t, fail, nil
+	return t, failing(id, name, uploadID, t.Upload().Size), nil
 }
 
 // failing returns what makes an error know its upload; it leaves nil alone.
@@ -130,9 +121,18 @@ func (s *service) completeLayerUpload(ctx context.Context, c awsapi.Call, in *ap
 		t.Close()
 		return staged, fail(err)
 	}
-	staged.Close = t.Close
+	var existed bool
+	staged.Close = func() error {
+		if !existed {
+			return t.Close()
+		}
+		// What the client is told undid the end of the upload, too.
+		return errors.Join(t.Discard(ctx), t.Close())
+	}
 	staged.Save = func(tx *store.Tx) (*api.CompleteLayerUploadResponse, error) {
-		layer, existed, err := t.SaveLayer(tx)
+		var layer registry.Layer
+		var err error
+		layer, existed, err = t.SaveLayer(tx)
 		if err == nil && existed {
 			err = &layerError{digest: string(layer.Digest), err: registry.ErrLayerExists}
 		}
