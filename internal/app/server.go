@@ -36,7 +36,7 @@ type Options struct {
 	Evaluate func(policy.Request) policy.Decision
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// SweepEvery is the pause between sweeps; 0 is a minute.
+	// SweepEvery is the pause between sweeps; 0 is that of the limits.
 	SweepEvery time.Duration
 }
 
@@ -71,9 +71,6 @@ func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.sweep == 0 {
-		s.sweep = time.Minute
 	}
 	if err := s.start(ctx, o); err != nil {
 		return nil, errors.Join(err, s.release())
@@ -135,6 +132,9 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	limits, err := registry.NewLimits(c.Limits)
 	if err != nil {
 		return err
+	}
+	if s.sweep == 0 {
+		s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
 	}
 	trailKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
 	if err != nil {
@@ -230,7 +230,11 @@ func (s *Server) run() {
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
-	s.running.Go(func() { s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans) })
+	s.running.Go(func() {
+		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.
+		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
+		s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans)
+	})
 	s.running.Go(func() {
 		if err := s.public.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve: %w", err)
@@ -238,7 +242,7 @@ func (s *Server) run() {
 	})
 }
 
-// every does a piece of background work again and again. Its errors are reported, and it is tried again.
+// every does a piece of background work again and again.
 func (s *Server) every(ctx context.Context, pause time.Duration, what string, work func(context.Context) error) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -248,9 +252,14 @@ func (s *Server) every(ctx context.Context, pause time.Duration, what string, wo
 			return
 		case <-tick.C:
 		}
-		if err := work(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error(what, "error", err)
-		}
+		s.attempt(ctx, what, work)
+	}
+}
+
+// attempt does a piece of background work, whose error is reported. It will be tried again.
+func (s *Server) attempt(ctx context.Context, what string, work func(context.Context) error) {
+	if err := work(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error(what, "error", err)
 	}
 }
 

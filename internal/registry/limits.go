@@ -27,6 +27,7 @@ const (
 	ConcurrentUploads         Limit = "concurrent-uploads"
 	UploadExpirySeconds       Limit = "upload-expiry-seconds"
 	LayerGraceSeconds         Limit = "layer-grace-seconds"
+	SweepSeconds              Limit = "sweep-seconds"
 	RateGetAuthorizationToken Limit = "rate-get-authorization-token"
 	RateBatchCheckLayer       Limit = "rate-batch-check-layer-availability"
 	RateInitiateLayerUpload   Limit = "rate-initiate-layer-upload"
@@ -67,6 +68,7 @@ func Definitions() []Definition {
 		{ConcurrentUploads, 0, 256, "requests that send layer bytes at once", 4_096},
 		{UploadExpirySeconds, 0, 24 * 3600, "seconds without a new part until an upload is discarded", 0},
 		{LayerGraceSeconds, 0, 24 * 3600, "seconds that a layer stays though no image refers to it", 0},
+		{SweepSeconds, 0, 60, "seconds between two sweeps for what is not needed any more", 24 * 3600},
 		{RateGetAuthorizationToken, 500, 0, "requests a second of an account in a region", 0},
 		{RateBatchCheckLayer, 1_000, 0, "requests a second of an account in a region", 0},
 		{RateInitiateLayerUpload, 100, 0, "requests a second of an account in a region", 0},
@@ -93,7 +95,7 @@ func NewLimits(changes map[string]int64) (Limits, error) {
 		}
 		d := definitions[i]
 		switch {
-		case value < 0, value == 0 && !strings.HasPrefix(name, "rate-") && d.Default != 0 && !strings.HasSuffix(name, "-seconds"):
+		case value < 0, value == 0 && !d.mayBeZero():
 			return Limits{}, fmt.Errorf("limit %s can't be %d", name, value)
 		case d.Max > 0 && value > d.Max:
 			return Limits{}, fmt.Errorf("limit %s can't be above %d", name, d.Max)
@@ -101,6 +103,11 @@ func NewLimits(changes map[string]int64) (Limits, error) {
 		l.set[d.Limit] = value
 	}
 	return l, nil
+}
+
+// mayBeZero reports whether 0 makes sense: for a rate it is no limit, for a time that something is kept it is not at all.
+func (d Definition) mayBeZero() bool {
+	return d.Default == 0 || d.Limit == UploadExpirySeconds || d.Limit == LayerGraceSeconds
 }
 
 func limitNames(definitions []Definition) string {
