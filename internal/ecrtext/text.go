@@ -13,6 +13,9 @@ import (
 // DigestMismatch says that the bytes of a layer are not what the client said they are.
 const DigestMismatch = "None of the provided layer digests match the calculated layer digest"
 
+// NoMediaType says that nothing tells of which kind a manifest is.
+const NoMediaType = "image manifest mediatype not provided in manifest or parameter"
+
 // InvalidParameter says that a parameter breaks a rule.
 func InvalidParameter(field, reason string) string {
 	return fmt.Sprintf("Invalid parameter at '%s' failed to satisfy constraint: '%s'", field, reason)

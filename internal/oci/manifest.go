@@ -27,13 +27,17 @@ const (
 )
 
 // ManifestError says what is wrong with a manifest.
-type ManifestError struct{ Reason string }
+type ManifestError struct {
+	Reason string
+	// NoMediaType is set if nothing says what kind of manifest it is.
+	NoMediaType bool
+}
 
 // Error is the reason, a phrase that starts in lower case.
 func (e *ManifestError) Error() string { return e.Reason }
 
 func invalid(format string, args ...any) *ManifestError {
-	return &ManifestError{fmt.Sprintf(format, args...)}
+	return &ManifestError{Reason: fmt.Sprintf(format, args...)}
 }
 
 // Descriptor refers to a blob or to a manifest.
@@ -92,7 +96,7 @@ func mediaTypeOf(contentType string, members map[string]strictjson.Value) (strin
 	case own.Kind() != strictjson.Absent && own.Kind() != strictjson.String:
 		return "", invalid("mediaType is not a string")
 	case own.Kind() == strictjson.Absent && contentType == "":
-		return "", invalid("the manifest names no mediaType, and it was sent without one")
+		return "", &ManifestError{Reason: "the manifest names no mediaType, and it was sent without one", NoMediaType: true}
 	case own.Kind() == strictjson.String && contentType != "" && own.String() != contentType:
 		return "", invalid("the manifest has the mediaType %s, but it was sent as %s", clip(own.String()), clip(contentType))
 	}

@@ -71,6 +71,8 @@ func imageProblem(err error, text ecrtext.Text) *awsapi.Error {
 		return clientError("ReferencedImagesNotFoundException", text.Missing(missing))
 	case errors.As(err, &missing):
 		return clientError("LayersNotFoundException", text.Missing(missing))
+	case errors.As(err, &manifest) && manifest.NoMediaType:
+		return clientError("InvalidParameterException", ecrtext.NoMediaType)
 	case errors.As(err, &manifest):
 		return clientError("InvalidParameterException", ecrtext.Manifest(manifest))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/awsapi"
@@ -60,11 +61,11 @@ func onRegistry(c awsapi.Call) []policy.Resource {
 	return []policy.Resource{policy.Registry(c.Caller.Principal.Account)}
 }
 
-// onARN is the resource of an operation that names a repository by ARN. What is no such ARN is asked about as it is, in
-// the caller's account, and refused by the operation itself.
+// onARN is the resource of an operation that names a repository by ARN. With what names none, the question is about the
+// caller's registry, and the operation itself refuses.
 func onARN(c awsapi.Call, text string) []policy.Resource {
 	a, err := arn.Parse(text)
-	if err != nil {
+	if err != nil || a.Service != "ecr" || !strings.HasPrefix(a.Resource, "repository/") {
 		return onRegistry(c)
 	}
 	return []policy.Resource{{ARN: text, Account: a.Account}}
