@@ -22,6 +22,7 @@ import (
 type client struct {
 	url   string
 	http  http.Client
+	root  sigv4.Credentials
 	token string
 	// requests counts those that were sent, each of which leaves at most one record in the trail.
 	requests atomic.Int64
@@ -39,7 +40,8 @@ type answer struct {
 }
 
 func newClient(url string) *client {
-	return &client{url: url, changed: map[string]string{}, http: http.Client{
+	root := sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey}
+	return &client{url: url, root: root, changed: map[string]string{}, http: http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -97,7 +99,7 @@ func (c *client) v2Body(ctx context.Context, method, path string, body io.Reader
 	return c.do(r, method+" "+path, method != http.MethodGet && method != http.MethodHead)
 }
 
-// ecr calls an operation with the root access key, and decodes its result into out unless that is nil or the call fails.
+// ecr calls an operation with the root access key and decodes its result into out unless that is nil or the call fails.
 func (c *client) ecr(ctx context.Context, operation string, in, out any) (answer, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -109,9 +111,7 @@ func (c *client) ecr(ctx context.Context, operation string, in, out any) (answer
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921."+operation)
-	err = sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey},
-		sigv4.Scope{Region: coffertest.Region, Service: "ecr"}, time.Now())
-	if err != nil {
+	if err := sigv4.Sign(r, body, c.root, sigv4.Scope{Region: coffertest.Region, Service: "ecr"}, time.Now()); err != nil {
 		return answer{}, err
 	}
 	a, err := c.do(r, operation+" "+string(body[:min(len(body), 200)]), !readOnly(operation))

@@ -19,15 +19,19 @@ import (
 // patience bounds each wait for a process.
 const patience = 60 * time.Second
 
-// environment is that of the program: no settings of whoever runs the test, and the root access key of tests.
-func environment() []string {
-	var env []string
+// bareEnvironment has no settings of whoever runs the test.
+func bareEnvironment() (env []string) {
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "COFFER_") {
 			env = append(env, v)
 		}
 	}
-	return append(env, "COFFER_ROOT_ACCESS_KEY_ID="+coffertest.AccessKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY="+coffertest.SecretAccessKey)
+	return env
+}
+
+// environment is that of the program: the root access key of tests is all that it sets.
+func environment() []string {
+	return append(bareEnvironment(), "COFFER_ROOT_ACCESS_KEY_ID="+coffertest.AccessKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY="+coffertest.SecretAccessKey)
 }
 
 // coffer runs a command to its end.
@@ -61,7 +65,9 @@ func serveArgs(data string, more ...string) []string {
 // launch starts a server and doesn't wait until it answers. It is killed with the test.
 func launch(t *testing.T, cmd *exec.Cmd) *server {
 	t.Helper()
-	cmd.Env = environment()
+	if cmd.Env == nil {
+		cmd.Env = environment()
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -101,16 +107,25 @@ func (s *server) follow(r io.Reader) {
 func start(t *testing.T, data string, more ...string) *server {
 	t.Helper()
 	s := launch(t, exec.Command(program, serveArgs(data, more...)...))
+	if !s.serves(t) {
+		t.Fatalf("the server ended:\n%s", s.tail())
+	}
+	return s
+}
+
+// serves waits until the server serves, and reports whether it did before it ended.
+func (s *server) serves(t *testing.T) bool {
+	t.Helper()
 	line := s.await(t, "serving")
 	if line == "" {
-		t.Fatalf("the server ended:\n%s", s.tail())
+		return false
 	}
 	var entry struct{ Address string }
 	if err := json.Unmarshal([]byte(line), &entry); err != nil {
 		t.Fatalf("%v: %s", err, line)
 	}
 	s.url = entry.Address
-	return s
+	return true
 }
 
 // await waits for a message in the log and returns its line, or nothing if the process ended without it.
