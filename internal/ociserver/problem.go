@@ -2,6 +2,7 @@ package ociserver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -103,6 +104,19 @@ func (x *exchange) explain(err error) *response {
 		return p
 	}
 	return x.internal(err)
+}
+
+// trailCode is what the trail calls an error: ECR's name where it has one, by which those who search the trail know it
+// whichever way the client came, and else the code of the distribution specification.
+func trailCode(err error, p *response) string {
+	var deleting *deleteError
+	switch {
+	case errors.As(err, &deleting):
+		return string(deleting.Code)
+	case errors.Is(err, access.ErrThrottled):
+		return "ThrottlingException"
+	}
+	return cmp.Or(ecrtext.Exception(err), p.code)
 }
 
 func (x *exchange) internal(err error) *response {

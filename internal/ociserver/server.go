@@ -103,7 +103,7 @@ func (x *exchange) serve(ctx context.Context) (*response, error) {
 	response, err := x.route.serve(x, ctx)
 	if err != nil {
 		problem := x.explain(err)
-		if err := x.pass.Fail(problem.code, problem.message); err != nil {
+		if err := x.pass.Fail(trailCode(err, problem), problem.message); err != nil {
 			return nil, errors.Join(err, problem.close())
 		}
 		return problem, nil
@@ -134,7 +134,7 @@ func (x *exchange) refuse(err error) error {
 	if x.entry.Name == "" {
 		x.entry.Name = "UnknownOperation"
 	}
-	if recording := x.Door.Refuse(x.entry, problem.code, problem.message); recording != nil {
+	if recording := x.Door.Refuse(x.entry, trailCode(err, problem), problem.message); recording != nil {
 		return recording
 	}
 	return err
