@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -148,9 +149,11 @@ func (t *TLS) appendJSON(b []byte) []byte {
 	b = append(b, `,"cipherSuite":`...)
 	b = appendString(b, tls.CipherSuiteName(t.State.CipherSuite))
 	b = append(b, `,"clientProvidedHostHeader":`...)
-	b = appendString(b, t.Host)
-	b = append(b, `,"keyExchange":`...)
-	b = appendString(b, t.State.CurveID.String())
+	b = appendString(b, cut(t.Host))
+	if t.State.CurveID != 0 { // as in the exchange of keys by RSA
+		b = append(b, `,"keyExchange":`...)
+		b = appendString(b, t.State.CurveID.String())
+	}
 	return append(b, '}')
 }
 
@@ -182,6 +185,10 @@ func appendObject(b []byte, object json.RawMessage, omitted string) []byte {
 		return append(b, "null"...)
 	case len(object) > maxParameters:
 		return append(b, omitted...)
+	}
+	// A record is a line. In JSON, a line break can be nothing but space between tokens.
+	if bytes.IndexByte(object, '\n') >= 0 {
+		object = bytes.ReplaceAll(object, []byte("\n"), []byte(" "))
 	}
 	return append(b, object...)
 }
@@ -222,11 +229,12 @@ func AppendString(b []byte, s string) []byte { return appendString(b, s) }
 
 // cut shortens a text to what a record holds, at a character's boundary.
 func cut(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
 	if len(s) <= maxText {
 		return s
 	}
 	end := maxText
-	for end > 0 && !utf8.RuneStart(s[end]) {
+	for !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return s[:end]

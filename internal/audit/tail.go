@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/store"
@@ -23,8 +24,14 @@ func (r *Reader) Tail(ctx context.Context, lines int, follow bool, fn func(recor
 	lines = min(lines, maxTail)
 	t := &tail{r: r, seen: map[int64]bool{}}
 	// What is there before the last segments are read is old, whether they reach back to it or not.
-	if _, err := t.fresh(ctx, store.IDAt(time.Now())); err != nil {
+	newest, err := r.Last(ctx, 1)
+	if err != nil {
 		return err
+	}
+	for _, s := range newest {
+		if _, err := t.fresh(ctx, s.ID); err != nil {
+			return err
+		}
 	}
 	segments, err := r.Last(ctx, max(1, lines))
 	if err != nil {
@@ -75,7 +82,7 @@ func (t *tail) follow(ctx context.Context, fn func(records [][]byte) error) erro
 	}
 }
 
-// fresh reads what was not seen yet, from a while before the given id.
+// fresh reads what was not seen yet, from a while before the given id. Of what was, it looks at the ids alone.
 func (t *tail) fresh(ctx context.Context, id int64) (records [][]byte, err error) {
 	from := max(0, id-store.IDAt(time.UnixMicro(followAgain.Microseconds())))
 	for old := range t.seen {
@@ -84,20 +91,40 @@ func (t *tail) fresh(ctx context.Context, id int64) (records [][]byte, err error
 		}
 	}
 	for {
-		page, err := t.r.After(ctx, from, followPage)
+		ids, err := t.r.ids(ctx, from)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range page {
-			if from = s.ID; !t.seen[s.ID] {
-				t.see(s.ID)
-				records = append(records, s.list()...)
+		for rest := ids; len(rest) > 0; {
+			unseen := slices.IndexFunc(rest, func(id int64) bool { return t.seen[id] })
+			switch unseen {
+			case 0:
+				rest = rest[1:]
+				continue
+			case -1:
+				unseen = len(rest)
 			}
+			read, err := t.read(ctx, rest[0], rest[unseen-1])
+			if err != nil {
+				return nil, err
+			}
+			records, rest = append(records, read...), rest[unseen:]
 		}
-		if len(page) < followPage {
+		if len(ids) < followPage {
 			return records, nil
 		}
+		from = ids[len(ids)-1]
 	}
+}
+
+// read reads the segments from one id to another, none of which was seen.
+func (t *tail) read(ctx context.Context, first, last int64) (records [][]byte, err error) {
+	segments, err := t.r.list(ctx, `SELECT id, account, region, records, body FROM audit WHERE id BETWEEN $1 AND $2 ORDER BY id`, first, last)
+	for _, s := range segments {
+		t.see(s.ID)
+		records = append(records, s.list()...)
+	}
+	return records, err
 }
 
 func (s Segment) list() (records [][]byte) {
