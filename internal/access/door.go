@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/audit"
@@ -99,7 +100,11 @@ func (d *Door) Enter(r *Request, deniedCode string) (*Pass, error) {
 		denied := &DeniedError{Principal: r.Caller.Principal, Decision: decision}
 		return nil, firstError(p.Fail(deniedCode, denied.Error()), denied)
 	}
-	for _, q := range r.Questions {
+	for i, q := range r.Questions {
+		// A request counts once, however many things it is about.
+		if slices.ContainsFunc(r.Questions[:i], func(earlier policy.Question) bool { return earlier.Action == q.Action }) {
+			continue
+		}
 		if !d.rates.allow(bucketKey{r.Account, r.Region, q.Action}, d.now()) {
 			return nil, firstError(p.Fail("ThrottlingException", "Rate exceeded"), ErrThrottled)
 		}
@@ -153,11 +158,12 @@ func (p *Pass) record() *audit.Record {
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent, Parameters: r.Parameters, RequestID: r.ID, ReadOnly: r.ReadOnly,
 		Account: r.Account,
 	}
-	for i, q := range r.Questions {
-		if q.Resource.ARN == "*" || i > 0 && q.Resource == r.Questions[i-1].Resource {
+	for _, q := range r.Questions {
+		resource := audit.Resource{ARN: q.Resource.ARN, Account: q.Resource.Account, Type: "AWS::ECR::Repository"}
+		if resource.ARN == "*" || slices.Contains(record.Resources, resource) {
 			continue
 		}
-		record.Resources = append(record.Resources, audit.Resource{ARN: q.Resource.ARN, Account: q.Resource.Account, Type: "AWS::ECR::Repository"})
+		record.Resources = append(record.Resources, resource)
 	}
 	if r.TLS != nil {
 		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
