@@ -459,7 +459,7 @@ func (r *Registry) twin(tx *store.Tx, domain string, digest oci.Digest) (Layer, 
 }
 
 // Close ends the transfer. What was saved stays; the bytes of what was not are dropped when the upload is resumed or
-// discarded.
+// discarded, and at once if they are all that there is, so that broken pushes don't fill the disk.
 func (t *Transfer) Close() error {
 	defer func() { <-t.r.slots }()
 	defer t.r.busy.remove(t.upload.ID)
@@ -468,6 +468,10 @@ func (t *Transfer) Close() error {
 	}
 	if t.bytes == nil {
 		return nil
+	}
+	if t.state == nil {
+		// The request may be over, and its context with it. Of a committed object, this leaves everything.
+		return t.bytes.Abort(context.Background())
 	}
 	return t.bytes.Close()
 }

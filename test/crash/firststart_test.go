@@ -55,7 +55,7 @@ func firstStartKilled(t *testing.T, call string, n int) (killed bool) {
 	}
 	first.kill()
 
-	cmd = exec.Command(program, serveArgs(data)...)
+	cmd = command(serveArgs(data)...)
 	cmd.Env = bareEnvironment()
 	second := launch(t, cmd)
 	if !second.serves(t) {

@@ -106,11 +106,25 @@ func (s *server) follow(r io.Reader) {
 // start starts a server and waits until it serves.
 func start(t *testing.T, data string, more ...string) *server {
 	t.Helper()
-	s := launch(t, exec.Command(program, serveArgs(data, more...)...))
+	s := launch(t, command(serveArgs(data, more...)...))
 	if !s.serves(t) {
 		t.Fatalf("the server ended:\n%s", s.tail())
 	}
 	return s
+}
+
+// command is a command of the program that wasn't started yet.
+func command(args ...string) *exec.Cmd { return exec.Command(program, args...) }
+
+// refusal expects that a server ended with status 1 after one line that says why.
+func refusal(t *testing.T, s *server, why string) {
+	t.Helper()
+	status := s.wait(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if status != 1 || len(s.log) != 1 || !strings.HasPrefix(s.log[0], "coffer: ") || !strings.Contains(s.log[0], why) {
+		t.Errorf("it ended with %d, and should have with 1 after one line about %q:\n%s", status, why, strings.Join(s.log, "\n"))
+	}
 }
 
 // serves waits until the server serves, and reports whether it did before it ended.
