@@ -131,13 +131,20 @@ func (x *exchange) refuse(err error) error {
 		return err
 	}
 	problem := x.explain(err)
-	if x.entry.Name == "" {
-		x.entry.Name = "UnknownOperation"
-	}
+	x.nameEntry()
 	if recording := x.Door.Refuse(x.entry, trailCode(err, problem), problem.message); recording != nil {
 		return recording
 	}
 	return err
+}
+
+// nameEntry gives the record of a request that was turned away early the name of what it wanted.
+func (x *exchange) nameEntry() {
+	if req, err := oci.ParseRequest(x.r.Method, x.r.URL); err == nil {
+		x.entry.Name, x.entry.ReadOnly = routes[req.Kind].event, !routes[req.Kind].change
+		return
+	}
+	x.entry.Name = "UnknownOperation"
 }
 
 func isPing(path string) bool { return path == "/v2" || path == "/v2/" }
