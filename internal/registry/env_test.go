@@ -301,11 +301,17 @@ func (e *env) mustPush(repo Repository, tag string, manifest []byte) oci.Digest 
 	return image.Digest
 }
 
-// pushImage pushes an image of one layer, which it makes of a text, and returns its digest.
+// pushImage pushes an image of one layer, which it makes of a text, and returns its digest. As clients do, it pushes only
+// the layers that aren't there.
 func (e *env) pushImage(repo Repository, tag, text string) oci.Digest {
 	e.t.Helper()
 	for _, content := range [][]byte{emptyConfig, []byte(text)} {
-		e.pushLayer(repo, content)
+		_, err := e.Layer(e.t.Context(), repo, oci.DigestOf(content))
+		if errors.Is(err, ErrLayerNotFound) {
+			e.pushLayer(repo, content)
+			continue
+		}
+		e.must(err)
 	}
 	return e.mustPush(repo, tag, imageOf([]byte(text)))
 }
@@ -437,3 +443,6 @@ func wantErrorAs[E error](t failer, what string, err error) (as E) {
 func digestOf(t *Transfer) oci.Digest {
 	return oci.Digest("sha256:" + hex.EncodeToString(t.hash.Sum(nil)))
 }
+
+// textDigest is the digest of a layer that pushImage makes of a text.
+func textDigest(text string) oci.Digest { return oci.DigestOf([]byte(text)) }
