@@ -23,35 +23,45 @@ func invalid(field, reason string) *awsapi.Error {
 
 // problem turns an error of the registry into ECR's code and sentence; nil for one that no client can bring about.
 func problem(err error) *awsapi.Error {
+	if errors.Is(err, blob.ErrNoSpace) {
+		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+			Message: "The server can't write to its disk at the moment. Try again later."}
+	}
+	code := ecrtext.Exception(err)
+	if code == "" {
+		return nil
+	}
 	var text ecrtext.Text
 	var f *failed
 	if errors.As(err, &f) {
 		text = ecrtext.Text{Registry: f.id.Account, Repository: f.repository}
 	}
-	for _, explain := range []func(error, ecrtext.Text) *awsapi.Error{repositoryProblem, imageProblem, layerProblem, limitProblem} {
-		if p := explain(err, text); p != nil {
-			return p
+	p := clientError(code, "")
+	for _, sentence := range []func(error, ecrtext.Text) string{repositorySentence, imageSentence, layerSentence, limitSentence} {
+		if p.Message = sentence(err, text); p.Message != "" {
+			break
 		}
 	}
-	return nil
+	tellEnd(p, err, text)
+	return p
 }
 
-func repositoryProblem(err error, text ecrtext.Text) *awsapi.Error {
+func repositorySentence(err error, text ecrtext.Text) string {
 	var tag *registry.ResourceTagError
 	switch {
 	case errors.Is(err, registry.ErrRepositoryNotFound):
-		return clientError("RepositoryNotFoundException", text.RepositoryNotFound())
+		return text.RepositoryNotFound()
 	case errors.Is(err, registry.ErrRepositoryExists):
-		return clientError("RepositoryAlreadyExistsException", text.RepositoryExists())
+		return text.RepositoryExists()
 	case errors.Is(err, registry.ErrRepositoryNotEmpty):
-		return clientError("RepositoryNotEmptyException", text.RepositoryNotEmpty())
+		return text.RepositoryNotEmpty()
 	case errors.As(err, &tag):
-		return clientError("InvalidTagParameterException", tag.Reason)
+		return tag.Reason
 	}
-	return nil
+	return ""
 }
 
-func imageProblem(err error, text ecrtext.Text) *awsapi.Error {
+func imageSentence(err error, text ecrtext.Text) string {
 	var notFound *imageNotFound
 	var exists *registry.ImageExistsError
 	var immutable *registry.TagImmutableError
@@ -60,26 +70,24 @@ func imageProblem(err error, text ecrtext.Text) *awsapi.Error {
 	var manifest *oci.ManifestError
 	switch {
 	case errors.As(err, &notFound):
-		return clientError("ImageNotFoundException", text.ImageNotFound(notFound.id))
+		return text.ImageNotFound(notFound.id)
 	case errors.As(err, &exists):
-		return clientError("ImageAlreadyExistsException", text.ImageExists(exists))
+		return text.ImageExists(exists)
 	case errors.As(err, &immutable):
-		return clientError("ImageTagAlreadyExistsException", text.TagImmutable(immutable.Tag))
+		return text.TagImmutable(immutable.Tag)
 	case errors.As(err, &digest):
-		return clientError("ImageDigestDoesNotMatchException", text.DigestDoesNotMatch(string(digest.Given)))
-	case errors.As(err, &missing) && missing.Images:
-		return clientError("ReferencedImagesNotFoundException", text.Missing(missing))
+		return text.DigestDoesNotMatch(string(digest.Given))
 	case errors.As(err, &missing):
-		return clientError("LayersNotFoundException", text.Missing(missing))
+		return text.Missing(missing)
 	case errors.As(err, &manifest) && manifest.NoMediaType:
-		return clientError("InvalidParameterException", ecrtext.NoMediaType)
+		return ecrtext.NoMediaType
 	case errors.As(err, &manifest):
-		return clientError("InvalidParameterException", ecrtext.Manifest(manifest))
+		return ecrtext.Manifest(manifest)
 	}
-	return nil
+	return ""
 }
 
-func layerProblem(err error, text ecrtext.Text) *awsapi.Error {
+func layerSentence(err error, text ecrtext.Text) string {
 	var layer *layerError
 	if !errors.As(err, &layer) {
 		layer = &layerError{}
@@ -87,45 +95,38 @@ func layerProblem(err error, text ecrtext.Text) *awsapi.Error {
 	var part *registry.RangeError
 	switch {
 	case errors.Is(err, registry.ErrLayerNotFound):
-		return clientError("LayersNotFoundException", text.LayerNotFound(layer.digest))
+		return text.LayerNotFound(layer.digest)
 	case errors.Is(err, registry.ErrLayerInaccessible):
-		return clientError("LayerInaccessibleException", text.LayerInaccessible(layer.digest))
+		return text.LayerInaccessible(layer.digest)
 	case errors.Is(err, registry.ErrLayerExists):
-		return clientError("LayerAlreadyExistsException", text.LayerExists(layer.digest))
+		return text.LayerExists(layer.digest)
 	case errors.Is(err, registry.ErrUploadNotFound):
-		return clientError("UploadNotFoundException", text.UploadNotFound(layer.uploadID))
+		return text.UploadNotFound(layer.uploadID)
 	case errors.Is(err, registry.ErrUploadEmpty):
-		return clientError("EmptyUploadException", "The upload has not received any layer part")
+		return "The upload has not received any layer part"
 	case errors.Is(err, registry.ErrPartTooSmall):
-		return clientError("LayerPartTooSmallException", "Layer parts must be at least 5 MiB in size, except for the last one")
+		return "Layer parts must be at least 5 MiB in size, except for the last one"
 	case errors.Is(err, registry.ErrDigestMismatch):
-		return clientError("InvalidLayerException", ecrtext.DigestMismatch)
+		return ecrtext.DigestMismatch
 	case errors.As(err, &part):
-		return layer.partProblem(text, part.Size, "The first byte of the layer part is not the one that follows the last byte received")
+		return "The first byte of the layer part is not the one that follows the last byte received"
 	case errors.Is(err, registry.ErrSizeMismatch):
-		return layer.partProblem(text, layer.size, "The layer part does not have as many bytes as its range says")
+		return "The layer part does not have as many bytes as its range says"
 	case errors.Is(err, registry.ErrUploadBusy):
-		return clientError("InvalidLayerPartException", "Another request is writing to the upload")
+		return "Another request is writing to the upload"
 	}
-	return nil
+	return ""
 }
 
-func limitProblem(err error, text ecrtext.Text) *awsapi.Error {
+func limitSentence(err error, text ecrtext.Text) string {
 	var limit *registry.LimitError
 	switch {
-	case errors.As(err, &limit) && limit.Limit == registry.ResourceTags:
-		return clientError("TooManyTagsException", text.Limit(limit))
-	case errors.As(err, &limit) && (limit.Limit == registry.ManifestBytes || limit.Limit == registry.ExclusionFilters):
-		return clientError("InvalidParameterException", text.Limit(limit))
 	case errors.As(err, &limit):
-		return clientError("LimitExceededException", text.Limit(limit))
+		return text.Limit(limit)
 	case errors.Is(err, registry.ErrTooBusy):
-		return clientError("ThrottlingException", "Rate exceeded")
-	case errors.Is(err, blob.ErrNoSpace):
-		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
-			Message: "The server can't write to its disk at the moment. Try again later."}
+		return "Rate exceeded"
 	}
-	return nil
+	return ""
 }
 
 // imageNotFound says which of several ids was not found.
@@ -144,12 +145,20 @@ type layerError struct {
 func (e *layerError) Error() string { return e.err.Error() }
 func (e *layerError) Unwrap() error { return e.err }
 
-// partProblem tells where the upload ended, from which a client can go on.
-func (e *layerError) partProblem(text ecrtext.Text, size int64, message string) *awsapi.Error {
-	p := clientError("InvalidLayerPartException", message)
-	p.Members = map[string]any{"registryId": text.Registry, "repositoryName": text.Repository, "uploadId": e.uploadID}
+// tellEnd adds to a problem with a part where the upload ended, from which a client can go on.
+func tellEnd(p *awsapi.Error, err error, text ecrtext.Text) {
+	layer := &layerError{}
+	errors.As(err, &layer)
+	size := layer.size
+	var part *registry.RangeError
+	switch {
+	case errors.As(err, &part):
+		size = part.Size
+	case !errors.Is(err, registry.ErrSizeMismatch):
+		return
+	}
+	p.Members = map[string]any{"registryId": text.Registry, "repositoryName": text.Repository, "uploadId": layer.uploadID}
 	if size > 0 {
 		p.Members["lastValidByteReceived"] = size - 1
 	}
-	return p
 }
