@@ -44,6 +44,8 @@ type Log struct {
 	pending map[scope]*segment
 	waiting int // bytes pending or being written
 	wake    chan struct{}
+	// flushing is held by the one who writes noted records.
+	flushing chan struct{}
 }
 
 type scope struct{ account, region string }
@@ -62,7 +64,8 @@ func New(db *store.DB, key seal.Key) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the compression of the trail: %w", err)
 	}
-	return &Log{db: db, key: key, enc: enc, pending: map[scope]*segment{}, wake: make(chan struct{}, 1)}, nil
+	return &Log{db: db, key: key, enc: enc, pending: map[scope]*segment{}, wake: make(chan struct{}, 1),
+		flushing: make(chan struct{}, 1)}, nil
 }
 
 // Append writes the record of a change in the change's transaction.
@@ -115,8 +118,14 @@ func (l *Log) Run(ctx context.Context, report func(error)) error {
 	}
 }
 
-// Flush writes all noted records. On an error they stay noted.
+// Flush writes all noted records, those included that another Flush is about to write. On an error they stay noted.
 func (l *Log) Flush(ctx context.Context) error {
+	select {
+	case l.flushing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.flushing }()
 	l.mu.Lock()
 	taken := l.pending
 	l.pending = map[scope]*segment{}

@@ -477,3 +477,35 @@ func TestConcurrently(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Whoever flushes finds everything written that was noted before, even what another was about to write.
+func TestFlushWaitsForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newTrail(t)
+		l.note("a")
+		release := make(chan struct{})
+		go func() {
+			// The first flush waits for the one writer.
+			l.db.Update(context.Background(), func(*store.Tx) error { <-release; return nil })
+		}()
+		synctest.Wait()
+		var done [2]bool
+		for i := range done {
+			go func() {
+				if err := l.Flush(context.Background()); err != nil {
+					t.Error(err)
+				}
+				done[i] = true
+			}()
+			synctest.Wait()
+		}
+		if done != [2]bool{} {
+			t.Errorf("done before anything was written: %v", done)
+		}
+		close(release)
+		synctest.Wait()
+		if done != [2]bool{true, true} {
+			t.Errorf("not done: %v", done)
+		}
+	})
+}
