@@ -170,6 +170,9 @@ func (op Op[I, O]) staged(ctx context.Context, c Call, in *I) (stagedAny, error)
 			shown = op.Response(out)
 		}
 		text, err := json.Marshal(shown)
+		if string(text) == "{}" {
+			text = nil // the trail shows no answer of an operation that has none
+		}
 		return out, text, err
 	}}, nil
 }

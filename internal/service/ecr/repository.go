@@ -23,8 +23,9 @@ func (s *service) addRepositories(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.CreateRepositoryRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
-		Context: func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return requestTags(in.Tags) },
-		Write:   s.createRepository,
+		Context:  func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return requestTags(in.Tags) },
+		Response: func(out *api.CreateRepositoryResponse) any { return shownRepository(out.Repository) },
+		Write:    s.createRepository,
 	})
 	awsapi.Add(out, awsapi.Op[api.DescribeRepositoriesRequest, api.DescribeRepositoriesResponse]{
 		Action:    "ecr:DescribeRepositories",
@@ -36,7 +37,8 @@ func (s *service) addRepositories(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.DeleteRepositoryRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
-		Write: s.deleteRepository,
+		Response: func(out *api.DeleteRepositoryResponse) any { return shownRepository(out.Repository) },
+		Write:    s.deleteRepository,
 	})
 	awsapi.Add(out, awsapi.Op[api.PutImageTagMutabilityRequest, api.PutImageTagMutabilityResponse]{
 		Action: "ecr:PutImageTagMutability",
@@ -58,6 +60,15 @@ func (s *service) repository(c awsapi.Call, r registry.Repository) *api.Reposito
 		ImageScanningConfiguration: &api.ImageScanningConfiguration{ScanOnPush: &scanOnPush},
 		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption},
 	}
+}
+
+// shownRepository is what the trail shows of an answer with a repository, in which CloudTrail writes the time for people.
+func shownRepository(r *api.Repository) any {
+	type shown struct {
+		*api.Repository
+		CreatedAt string `json:"createdAt"`
+	}
+	return map[string]shown{"repository": {r, r.CreatedAt.Time().Format("Jan 2, 2006 3:04:05 PM")}}
 }
 
 func filtersOf(filters []string) []api.ImageTagMutabilityExclusionFilter {
