@@ -24,6 +24,7 @@ func (s *Server) serveAdmin() error {
 	if err != nil {
 		return err
 	}
+	s.adminURL = "http://" + l.Addr().String()
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
@@ -38,6 +39,9 @@ func (s *Server) serveAdmin() error {
 	})
 	return nil
 }
+
+// AdminURL is where health and metrics are served, such as http://127.0.0.1:5001; empty if they aren't.
+func (s *Server) AdminURL() string { return s.adminURL }
 
 // ready answers whether requests can be served, and if not, what is wrong.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {

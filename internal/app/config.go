@@ -14,9 +14,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/strictjson"
 )
 
 // DefaultData is where the state is kept unless the configuration says otherwise.
@@ -93,8 +95,12 @@ func (c *Config) Check() error {
 	return err
 }
 
+// scheme leaves of a URL, in which there may be a secret, the beginning.
 func scheme(url string) string {
-	s, _, _ := strings.Cut(url, ":")
+	s, _, ok := strings.Cut(url, ":")
+	if !ok {
+		return url
+	}
 	return s + ":…"
 }
 
@@ -116,24 +122,46 @@ func ReadFile(path string) (map[string]any, map[string]int64, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration file: %w", err)
 	}
-	var entries map[string]json.RawMessage
-	if err := json.Unmarshal(text, &entries); err != nil {
+	entries, err := strictjson.Parse(text, maxFileDepth)
+	if err == nil && entries.Kind() != strictjson.Object {
+		err = fmt.Errorf("it is of type %s", entries.Kind())
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("configuration file %s is not a JSON object: %w", path, err)
 	}
 	var limits map[string]int64
-	if raw, ok := entries["limits"]; ok {
-		if err := json.Unmarshal(raw, &limits); err != nil {
-			return nil, nil, fmt.Errorf("configuration file %s: \"limits\" must be an object of whole numbers", path)
-		}
-		delete(entries, "limits")
-	}
 	values := map[string]any{}
-	for name, raw := range entries {
-		var value any
-		if err := json.Unmarshal(raw, &value); err != nil {
-			return nil, nil, fmt.Errorf("configuration file %s: %q: %w", path, name, err)
+	for name, entry := range entries.Members() {
+		if name == "limits" {
+			limits, err = readLimits(entry)
+		} else {
+			var value any
+			err = json.Unmarshal(entry.Raw(), &value)
+			values[name] = value
 		}
-		values[name] = value
+		if err != nil {
+			return nil, nil, fmt.Errorf("configuration file %s: %q %w", path, name, err)
+		}
 	}
 	return values, limits, nil
 }
+
+// maxFileDepth is how deep the entries of a configuration file may be nested.
+const maxFileDepth = 8
+
+func readLimits(entry strictjson.Value) (map[string]int64, error) {
+	limits := map[string]int64{}
+	for name, limit := range entry.Members() {
+		n, err := strconv.ParseInt(limit.Number(), 10, 64)
+		if err != nil {
+			return nil, errLimits
+		}
+		limits[name] = n
+	}
+	if entry.Kind() != strictjson.Object {
+		return nil, errLimits
+	}
+	return limits, nil
+}
+
+var errLimits = errors.New("must be an object of whole numbers")

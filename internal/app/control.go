@@ -75,7 +75,14 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	if err := writeTail(r.Context(), w, s.reader, lines, q.Get("follow") != ""); err != nil && r.Context().Err() == nil {
+	// A reader of its own, since a server that stops doesn't wait for this.
+	reader, err := audit.NewReader(s.state.db, s.trailKey)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer reader.Close()
+	if err := writeTail(r.Context(), w, reader, lines, q.Get("follow") != ""); err != nil && r.Context().Err() == nil {
 		s.log.Error("print the trail", "error", err)
 		// The client must not take half of the trail for all of it.
 		panic(http.ErrAbortHandler)
@@ -131,13 +138,23 @@ func Tail(ctx context.Context, c Config, o TailOptions, w io.Writer) error {
 
 var errNotRunning = errors.New("no server runs on the data folder")
 
+// Running reports whether a server runs on the data folder: only then does somebody listen on the control socket.
+func Running(data string) bool {
+	conn, err := dialControl(context.Background(), data)
+	return err == nil && conn.Close() == nil
+}
+
+func dialControl(ctx context.Context, data string) (conn net.Conn, err error) {
+	err = withSocketPath(data, func(path string) error {
+		conn, err = new(net.Dialer).DialContext(ctx, "unix", path)
+		return err
+	})
+	return conn, err
+}
+
 func tailServer(ctx context.Context, data string, o TailOptions, w io.Writer) error {
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-		err = withSocketPath(data, func(path string) error {
-			conn, err = new(net.Dialer).DialContext(ctx, "unix", path)
-			return err
-		})
-		return conn, err
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialControl(ctx, data)
 	}}}
 	defer client.CloseIdleConnections()
 	url := "http://control/audit?lines=" + strconv.Itoa(o.Lines)
@@ -160,8 +177,29 @@ func tailServer(ctx context.Context, data string, o TailOptions, w io.Writer) er
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 		return fmt.Errorf("the server answers %s: %s", response.Status, text)
 	}
-	if _, err = io.Copy(w, response.Body); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("the server ended or broke off: %w", err)
+	out := &output{Writer: w}
+	_, err = io.Copy(out, response.Body)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case out.err != nil:
+		return out.err
+	case err != nil:
+		return fmt.Errorf("the server broke off: %w", err)
+	case o.Follow:
+		return errors.New("the server has stopped")
 	}
 	return nil
+}
+
+// output tells the errors of writing from those of reading.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	o.err = err
+	return n, err
 }

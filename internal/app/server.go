@@ -21,6 +21,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/ociserver"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -52,10 +53,13 @@ type Server struct {
 	public  *http.Server
 	admin   *http.Server
 	control *http.Server
-	reader  *audit.Reader
+	// trailKey is what the trail is sealed under.
+	trailKey seal.Key
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
+	noted    bool // the address is in the data folder
+	adminURL string
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	failed   chan error
@@ -97,6 +101,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0]}); err != nil {
 		return err
 	}
+	s.noted = true
 	s.run()
 	return nil
 }
@@ -136,14 +141,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if s.sweep == 0 {
 		s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
 	}
-	trailKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
-	if err != nil {
+	if s.trailKey, err = st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail}); err != nil {
 		return err
 	}
-	if s.trail, err = audit.New(st.db, trailKey); err != nil {
-		return err
-	}
-	if s.reader, err = audit.NewReader(st.db, trailKey); err != nil {
+	if s.trail, err = audit.New(st.db, s.trailKey); err != nil {
 		return err
 	}
 	tokenKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeToken})
@@ -331,11 +332,11 @@ func (s *Server) release() error {
 	if s.Registry != nil {
 		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()))
 	}
-	if s.reader != nil {
-		s.reader.Close()
+	if s.noted {
+		errs = append(errs, removeEndpoint(s.config.Data))
 	}
 	if s.state != nil {
-		errs = append(errs, removeEndpoint(s.config.Data), s.state.close())
+		errs = append(errs, s.state.close())
 	}
 	return errors.Join(errs...)
 }

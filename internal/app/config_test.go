@@ -1,0 +1,161 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// good is a configuration that nothing is wrong with.
+func good() Config {
+	return Config{Data: "data", Listen: "127.0.0.1:5000", AdminListen: "127.0.0.1:5001", Account: "123456789012", Region: []string{"us-east-1"}}
+}
+
+func TestCheckConfig(t *testing.T) {
+	const tlsMessage = "--tls-cert, --tls-key and --tls-dev are not available yet; put a proxy that speaks TLS in front, and leave them out"
+	const pairMessage = "COFFER_ROOT_ACCESS_KEY_ID and COFFER_ROOT_SECRET_ACCESS_KEY go together: set both or none"
+	for name, tt := range map[string]struct {
+		change func(*Config)
+		want   string // empty if nothing is wrong
+	}{
+		"as it is":          {func(*Config) {}, ""},
+		"no admin port":     {func(c *Config) { c.AdminListen = "" }, ""},
+		"any interface":     {func(c *Config) { c.Listen, c.AdminListen = ":5000", "0.0.0.0:0" }, ""},
+		"IPv6":              {func(c *Config) { c.Listen = "[::1]:5000" }, ""},
+		"domain":            {func(c *Config) { c.Domain = "registry.example.com" }, ""},
+		"domain and port":   {func(c *Config) { c.Domain = "registry.example.com:8443" }, ""},
+		"one label":         {func(c *Config) { c.Domain = "localhost" }, ""},
+		"more regions":      {func(c *Config) { c.Region = []string{"eu-central-1", "us-gov-west-1", "ap-southeast-2"} }, ""},
+		"root key":          {func(c *Config) { c.RootKey = "file:/etc/coffer/root-key" }, ""},
+		"root credentials":  {func(c *Config) { c.RootAccessKeyID, c.RootSecretAccessKey = "a", "b" }, ""},
+		"a limit":           {func(c *Config) { c.Limits = map[string]int64{"repositories-per-registry": 1} }, ""},
+		"database":          {func(c *Config) { c.Database = "postgres://u:p@h/d" }, "--database: only the embedded SQLite database is available yet; leave it out"},
+		"blobs":             {func(c *Config) { c.Blobs = "s3://b" }, "--blobs: only the folder in the data folder is available yet; leave it out"},
+		"certificate":       {func(c *Config) { c.TLSCert = "cert.pem" }, tlsMessage},
+		"key":               {func(c *Config) { c.TLSKey = "key.pem" }, tlsMessage},
+		"own authority":     {func(c *Config) { c.TLSDev = true }, tlsMessage},
+		"root key URL":      {func(c *Config) { c.RootKey = "vault://token@h/key" }, "--root-key vault:…: only file:PATH is available yet"},
+		"root key no URL":   {func(c *Config) { c.RootKey = "/etc/root-key" }, "--root-key /etc/root-key: only file:PATH is available yet"},
+		"root key no path":  {func(c *Config) { c.RootKey = "file:" }, "--root-key file: needs a path"},
+		"no data":           {func(c *Config) { c.Data = "" }, "--data must name a folder"},
+		"no account":        {func(c *Config) { c.Account = "" }, `--account "" is not 12 digits`},
+		"short account":     {func(c *Config) { c.Account = "12345678901" }, `--account "12345678901" is not 12 digits`},
+		"account of others": {func(c *Config) { c.Account = "12345678901x" }, `--account "12345678901x" is not 12 digits`},
+		"account and line":  {func(c *Config) { c.Account = "123456789012\n" }, `--account "123456789012\n" is not 12 digits`},
+		"no region":         {func(c *Config) { c.Region = nil }, "--region: at least one region is needed"},
+		"empty region":      {func(c *Config) { c.Region = []string{""} }, `--region "" is not of the form us-east-1`},
+		"bad region":        {func(c *Config) { c.Region = []string{"us-east-1", "US-EAST-1"} }, `--region "US-EAST-1" is not of the form us-east-1`},
+		"regions as one":    {func(c *Config) { c.Region = []string{"us-east-1 us-west-2"} }, `--region "us-east-1 us-west-2" is not of the form us-east-1`},
+		"region twice":      {func(c *Config) { c.Region = []string{"us-east-1", "us-west-2", "us-east-1"} }, "--region us-east-1 is given twice"},
+		"URL for domain":    {func(c *Config) { c.Domain = "https://registry.example.com" }, `--domain "https://registry.example.com" is not a host name`},
+		"domain with a dot": {func(c *Config) { c.Domain = ".example.com" }, `--domain ".example.com" is not a host name`},
+		"domain and path":   {func(c *Config) { c.Domain = "example.com/x" }, `--domain "example.com/x" is not a host name`},
+		"no listen":         {func(c *Config) { c.Listen = "" }, `--listen "" is not an address such as 127.0.0.1:5000`},
+		"port alone":        {func(c *Config) { c.Listen = "5000" }, `--listen "5000" is not an address such as 127.0.0.1:5000`},
+		"host alone":        {func(c *Config) { c.Listen = "localhost" }, `--listen "localhost" is not an address such as 127.0.0.1:5000`},
+		"admin port alone":  {func(c *Config) { c.AdminListen = "5001" }, `--admin-listen "5001" is not an address such as 127.0.0.1:5000`},
+		"id alone":          {func(c *Config) { c.RootAccessKeyID = "AKIAIOSFODNN7EXAMPLE" }, pairMessage},
+		"secret alone":      {func(c *Config) { c.RootSecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" }, pairMessage},
+		"no such limit":     {func(c *Config) { c.Limits = map[string]int64{"x": 1} }, `there is no limit named "x"; the limits are `},
+		"negative limit":    {func(c *Config) { c.Limits = map[string]int64{"repositories-per-registry": -1} }, "limit repositories-per-registry can't be -1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := good()
+			tt.change(&c)
+			err := c.Check()
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) || tt.want[len(tt.want)-1] != ' ' && err.Error() != tt.want {
+				t.Fatalf("error is %v\nwant %s", err, tt.want)
+			}
+			oneLine(t, err)
+		})
+	}
+}
+
+func oneLine(t testing.TB, err error) {
+	t.Helper()
+	if text := err.Error(); strings.ContainsAny(text, "\n\r") || strings.Contains(text, "bPxRfiCY") || strings.Contains(text, "token@") {
+		t.Errorf("error is not one line, or shows a secret: %q", text)
+	}
+}
+
+func TestRootKeyPath(t *testing.T) {
+	c := good()
+	if got := c.rootKeyPath(); got != filepath.Join("data", "root-key") {
+		t.Error(got)
+	}
+	c.RootKey = "file:/etc/coffer/key"
+	if got := c.rootKeyPath(); got != "/etc/coffer/key" {
+		t.Error(got)
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "coffer.json")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`{"data": "/srv/coffer", "region": ["us-east-1", "eu-central-1"], "tls-dev": false, "limits": {"repositories": 10, "tags-per-image": 20}}`)
+	values, limits, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]any{"data": "/srv/coffer", "region": []any{"us-east-1", "eu-central-1"}, "tls-dev": false}, values); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int64{"repositories": 10, "tags-per-image": 20}, limits); diff != "" {
+		t.Error(diff)
+	}
+	for _, empty := range []string{"{}", ` { } `, `{"limits": {}}`} {
+		write(empty)
+		if values, limits, err := ReadFile(path); err != nil || len(values) != 0 || len(limits) != 0 {
+			t.Errorf("%s: %v %v, error %v", empty, values, limits, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"":                              " is not a JSON object: ",
+		"data = /srv":                   " is not a JSON object: ",
+		`{"data": "a"`:                  " is not a JSON object: ",
+		`{"data": "a",}`:                " is not a JSON object: ",
+		`{"data": "a"} x`:               " is not a JSON object: ",
+		`["data"]`:                      " is not a JSON object: ",
+		`"data"`:                        " is not a JSON object: ",
+		`null`:                          " is not a JSON object: ",
+		`{"data": "a", "data": "b"}`:    " is not a JSON object: ",
+		`{"limits": []}`:                `: "limits" must be an object of whole numbers`,
+		`{"limits": 1}`:                 `: "limits" must be an object of whole numbers`,
+		`{"limits": null}`:              `: "limits" must be an object of whole numbers`,
+		`{"limits": {"a": 1.5}}`:        `: "limits" must be an object of whole numbers`,
+		`{"limits": {"a": "1"}}`:        `: "limits" must be an object of whole numbers`,
+		`{"limits": {"a": null}}`:       `: "limits" must be an object of whole numbers`,
+		`{"limits": {"a": 1, "a": 2}}`:  " is not a JSON object: ",
+		`{"limits": {"a": 1e400}}`:      `: "limits" must be an object of whole numbers`,
+		"{\n\"data\": \"a\"\n\"b\": 1}": " is not a JSON object: ",
+	} {
+		write(text)
+		_, _, err := ReadFile(path)
+		if err == nil || !strings.HasPrefix(err.Error(), "configuration file "+path+want) {
+			t.Errorf("%s: error is %v", text, err)
+			continue
+		}
+		oneLine(t, err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing")
+	if _, _, err := ReadFile(missing); err == nil || err.Error() != "configuration file "+missing+" does not exist" {
+		t.Errorf("error is %v", err)
+	}
+	if _, _, err := ReadFile(t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "read the configuration file: ") {
+		t.Errorf("error is %v", err)
+	}
+}
