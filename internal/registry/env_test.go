@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -134,6 +135,15 @@ func (e *env) stop() {
 	if err := e.db.Close(); err != nil {
 		e.t.Errorf("close the database: %v", err)
 	}
+}
+
+// clone starts a registry on a copy of the data of one that is stopped.
+func (e *env) clone(t testing.TB) *env {
+	t.Helper()
+	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: e.clock, limits: e.limits, root: e.root}
+	c.must(os.CopyFS(c.dir, os.DirFS(e.dir)))
+	c.start()
+	return c
 }
 
 // restart stops the registry and starts it on the same data.
