@@ -228,8 +228,12 @@ func (k *Keyring) Wrap(scope Scope, key seal.Key, c Context) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
 	}
+	raw := key.Bytes()
+	if raw == nil {
+		return nil, errors.New("there is no data key to wrap")
+	}
 	header := append([]byte{wrapVersion}, id[:]...)
-	sealed, err := seal.SealBytes(service, encodeContext(header, c), key.Bytes())
+	sealed, err := seal.SealBytes(service, encodeContext(header, c), raw)
 	if err != nil {
 		return nil, err
 	}
