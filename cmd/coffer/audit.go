@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,12 +16,15 @@ type auditCommand struct {
 
 type auditTailCommand struct {
 	configured
-	Lines  int  `short:"n" help:"How many of the newest records." default:"10"`
+	Lines  int  `short:"n" help:"How many of the newest records, at most 100000." default:"10" placeholder:"N"`
 	Follow bool `short:"f" help:"Go on with each new record."`
 }
 
 // Run prints the trail.
 func (a *auditTailCommand) Run(c console) error {
+	if a.Lines < 0 {
+		return fmt.Errorf("--lines %d is negative", a.Lines)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	return app.Tail(ctx, a.Config, app.TailOptions{Lines: a.Lines, Follow: a.Follow}, c.out)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -30,11 +32,11 @@ func (c *configured) BeforeResolve(ctx *kong.Context) error {
 	}
 	values, limits, err := app.ReadFile(path)
 	if err != nil {
-		return err
+		return &fileError{err}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if flags[name] == nil || name == "config" || name == "help" {
-			return fmt.Errorf("configuration file %s: there is no flag named %q", path, name)
+		if err := checkEntry(name, flags[name], values[name]); err != nil {
+			return &fileError{fmt.Errorf("configuration file %s: %w", path, err)}
 		}
 	}
 	c.Limits = limits
@@ -44,6 +46,36 @@ func (c *configured) BeforeResolve(ctx *kong.Context) error {
 		}
 		return values[f.Name], nil
 	}))
+	return nil
+}
+
+// fileError is what is wrong with the configuration file, for which the help of the command line is no help.
+type fileError struct{ error }
+
+// checkEntry checks that an entry of a configuration file is a flag's, and of its type.
+func checkEntry(name string, flag *kong.Flag, value any) error {
+	switch {
+	case name == "config":
+		return errors.New(`"config" belongs on the command line or into the environment`)
+	case flag == nil || name == "help":
+		return fmt.Errorf("there is no flag named %q", name)
+	}
+	_, text := value.(string)
+	switch flag.Target.Kind() {
+	case reflect.String:
+		if !text {
+			return fmt.Errorf("%q must be a text", name)
+		}
+	case reflect.Bool:
+		if _, ok := value.(bool); !ok {
+			return fmt.Errorf("%q must be true or false", name)
+		}
+	case reflect.Slice:
+		list, ok := value.([]any)
+		if !text && (!ok || slices.ContainsFunc(list, func(v any) bool { _, ok := v.(string); return !ok })) {
+			return fmt.Errorf("%q must be a list of texts", name)
+		}
+	}
 	return nil
 }
 

@@ -11,18 +11,23 @@ import (
 	"github.com/coffer-registry/coffer/internal/identity"
 )
 
+// envCommand needs the data folder alone, and takes all flags of the server, so that both can share a configuration file.
 type envCommand struct {
-	Data string `help:"Folder that holds the server's state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
+	configured
 }
 
 // Run prints export lines for a POSIX shell. On any error it prints none, so that eval changes nothing.
 func (e *envCommand) Run(c console) error {
 	endpoint, err := app.ReadEndpoint(e.Data)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no server runs on the data folder %s; start one with: coffer serve --data %s", e.Data, e.Data)
+		return fmt.Errorf("no server runs on the data folder %s; start one with: coffer serve --data %s", e.Data, shellWord(e.Data))
 	}
 	if err != nil {
 		return err
+	}
+	if !app.Running(e.Data) {
+		return fmt.Errorf("the server of the data folder %s, which answered at %s, was killed; start it again with: coffer serve --data %s",
+			e.Data, endpoint.URL, shellWord(e.Data))
 	}
 	credentials, err := rootCredentials(e.Data)
 	if err != nil {
@@ -53,6 +58,15 @@ func rootCredentials(data string) (app.Credentials, error) {
 			"COFFER_ROOT_SECRET_ACCESS_KEY as for the server", data)
 	}
 	return credentials, err
+}
+
+// shellWord is s as one word of a POSIX shell, quoted only if it must be.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:@%,"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return shellQuote(s)
 }
 
 // shellQuote makes one word of a POSIX shell of s.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -29,10 +30,35 @@ func main() {
 // errQuiet ends a command with exit status 1 when it has said already what is wrong.
 var errQuiet = errors.New("")
 
+// flagHelp is the help of a flag with its default and its name in the environment.
+func flagHelp(v *kong.Value) string {
+	var facts []string
+	if v.HasDefault {
+		facts = append(facts, "default "+v.Default)
+	}
+	for _, name := range v.Tag.Envs {
+		facts = append(facts, "$"+name)
+	}
+	if len(facts) == 0 {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Help, ".") + " (" + strings.Join(facts, ", ") + ")."
+}
+
+// usageText says what is wrong with a command line. Where a value is missing, the parser speaks of the token that it met
+// instead, which means nothing to a user.
+func usageText(err error) string {
+	flag, problem, _ := strings.Cut(err.Error(), ": ")
+	if strings.HasPrefix(problem, "expected ") && strings.HasSuffix(problem, `got "EOL" (<EOL>)`) {
+		return flag + " needs a value"
+	}
+	return err.Error()
+}
+
 func run(args []string, c console) (status int) {
 	var cli commands
 	exited, code := false, 0
-	parser, err := kong.New(&cli, kong.Name("coffer"), kong.Writers(c.out, c.err), kong.UsageOnError(),
+	parser, err := kong.New(&cli, kong.Name("coffer"), kong.Writers(c.out, c.err), kong.ValueFormatter(flagHelp),
 		kong.Description("A container registry that every AWS client takes for Amazon ECR, on your own machines."),
 		kong.Exit(func(n int) { exited, code = true, n }))
 	if err != nil {
@@ -43,8 +69,12 @@ func run(args []string, c console) (status int) {
 	if exited { // --help
 		return code
 	}
+	if file, ok := errors.AsType[*fileError](err); ok {
+		fmt.Fprintln(c.err, "coffer:", file)
+		return 1
+	}
 	if err != nil {
-		fmt.Fprintf(c.err, "coffer: %v\nRun \"coffer --help\" for the commands and flags.\n", err)
+		fmt.Fprintf(c.err, "coffer: %s\nRun \"coffer --help\" for the commands and flags.\n", usageText(err))
 		return 1
 	}
 	if err := command.Run(c); err != nil {

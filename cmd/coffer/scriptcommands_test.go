@@ -6,6 +6,7 @@ import (
 	"context"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,9 +21,10 @@ import (
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-// scriptCommands are the commands that scripts have beside those of testscript. None can be negated.
+// scriptCommands are the commands that scripts have beside those of testscript.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"await":          await,
+	"hostport":       hostport,
 	"push":           push,
 	"damage":         damage,
 	"alter-manifest": alterManifest,
@@ -69,17 +71,29 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// hostport sets $HOSTPORT to where the server that was awaited last listens.
+func hostport(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0, 0)
+	ts.Setenv("HOSTPORT", strings.TrimPrefix(ts.Getenv("URL"), "http://"))
+}
+
 // push repository tag text pushes an image with one layer of 200 KiB that repeats a text, and sets $IMAGE and $LAYER to
-// the digests. It makes the repository if it is missing.
+// the digests. It makes the repository if it is missing. With !, the image must be refused.
 func push(ts *testscript.TestScript, neg bool, args []string) {
-	arguments(ts, neg, args, 3, 3)
+	arguments(ts, false, args, 3, 3)
 	s := coffertest.At(ts.Value(inTest).(testing.TB), ts.Getenv("URL"))
-	if r := s.ECR("CreateRepository", map[string]any{"repositoryName": args[0]}); r.Status != 200 && r.Code() != "RepositoryAlreadyExistsException" {
+	if r := s.ECR("CreateRepository", map[string]any{"repositoryName": args[0]}); r.Status != http.StatusOK && r.Code() != "RepositoryAlreadyExistsException" {
 		ts.Fatalf("create %s: %s", args[0], r.Body)
 	}
-	layer := bytes.Repeat([]byte(args[2]), 200<<10/len(args[2]))
-	digest, _ := s.PushImage(s.Token(), args[0], args[1], layer)
-	ts.Setenv("IMAGE", digest)
+	token, config, layer := s.Token(), []byte("{}"), bytes.Repeat([]byte(args[2]), 200<<10/len(args[2]))
+	s.PushBlob(token, args[0], config)
+	s.PushBlob(token, args[0], layer)
+	manifest := coffertest.Manifest(config, nil, layer)
+	r := s.V2(token, http.MethodPut, "/v2/"+args[0]+"/manifests/"+args[1], manifest, "Content-Type", coffertest.ManifestType)
+	if refused := r.Status != http.StatusCreated; refused != neg {
+		ts.Fatalf("push %s:%s: status %d: %s", args[0], args[1], r.Status, r.Body)
+	}
+	ts.Setenv("IMAGE", coffertest.Digest(manifest))
 	ts.Setenv("LAYER", coffertest.Digest(layer))
 }
 

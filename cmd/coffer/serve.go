@@ -43,9 +43,9 @@ func (s *serveCommand) greet(w io.Writer, url string) {
 	if !isTerminal(w) && os.Getenv("COFFER_GREET") == "" {
 		return
 	}
-	program, data := os.Args[0], ""
+	program, data := shellWord(os.Args[0]), ""
 	if s.Data != app.DefaultData {
-		data = " --data " + s.Data
+		data = " --data " + shellWord(s.Data)
 	}
 	fmt.Fprintf(w, `
 Coffer is ready at %s. In another terminal, type:

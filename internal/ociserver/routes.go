@@ -129,17 +129,22 @@ func (x *exchange) appendAccepted(b []byte) []byte {
 	return append(b, ']')
 }
 
-// shown is what the trail shows of a change's outcome: names and values of texts, in turn.
-func (x *exchange) shown(pairs ...string) json.RawMessage {
+// shown is what the trail shows of a change's outcome: names and their values, texts or whole numbers, in turn.
+func (x *exchange) shown(pairs ...any) json.RawMessage {
 	b := append(make([]byte, 0, 256), `{"registryId":`...)
 	b = audit.AppendString(b, x.id.Account)
 	b = append(b, `,"repositoryName":`...)
 	b = audit.AppendString(b, x.req.Name)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		b = append(b, ',')
-		b = audit.AppendString(b, pairs[i])
+		b = audit.AppendString(b, pairs[i].(string))
 		b = append(b, ':')
-		b = audit.AppendString(b, pairs[i+1])
+		switch value := pairs[i+1].(type) {
+		case string:
+			b = audit.AppendString(b, value)
+		case int64:
+			b = strconv.AppendInt(b, value, 10)
+		}
 	}
 	return append(b, '}')
 }

@@ -181,7 +181,7 @@ func (x *exchange) uploadChunk(ctx context.Context) (p *response, err error) {
 	var upload registry.Upload
 	err = x.change(ctx, func(tx *store.Tx) (json.RawMessage, error) {
 		upload, err = t.SaveProgress(tx)
-		return x.shown("uploadId", upload.ID, "lastByteReceived", decimal(upload.Size-1)), err
+		return x.shown("uploadId", upload.ID, "lastByteReceived", upload.Size-1), err
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -9,8 +10,15 @@ import (
 func TestBoto(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--region", "us-east-1", "--region", "eu-central-1")
+	if cmd, _, problems := s.command(t, "", "python3", "-c", "import boto3"); cmd.Run() != nil {
+		t.Fatalf("boto3 is not installed: run test/setup\n%s", problems)
+	}
 	script, err := filepath.Abs("testdata/boto.py")
 	if err != nil {
+		t.Fatal(err)
+	}
+	// Looked at here, it counts when the go command asks whether anything changed since the last run.
+	if _, err := os.Stat(script); err != nil {
 		t.Fatal(err)
 	}
 	hello := helloLayout(t)

@@ -92,6 +92,9 @@ func (c *client) v2Body(ctx context.Context, method, path string, body io.Reader
 	if err != nil {
 		return answer{}, err
 	}
+	if b, ok := body.(sized); ok {
+		r.ContentLength = int64(b.size)
+	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
