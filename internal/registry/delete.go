@@ -239,7 +239,7 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 		{`DELETE FROM image_child WHERE repository = $1 AND parent = $2`, []any{repository, string(digest)}},
 		{`DELETE FROM manifest WHERE repository = $1 AND digest = $2`, []any{repository, string(digest)}},
 		{`DELETE FROM image WHERE repository = $1 AND digest = $2`, []any{repository, string(digest)}},
-		{`UPDATE image SET doomed_at = $1 WHERE repository = $2 AND subject = $3`, []any{now, repository, string(digest)}},
+		{`UPDATE image SET doomed_at = $1 WHERE +repository = $2 AND subject = $3`, []any{now, repository, string(digest)}},
 		{`UPDATE repository SET images = images - 1 WHERE id = $1`, []any{repository}},
 	} {
 		if _, err := tx.Exec(statement.query, statement.args...); err != nil {

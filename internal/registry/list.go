@@ -19,7 +19,7 @@ const (
 	Untagged  TagStatus = "UNTAGGED"
 )
 
-// where is the condition of a selection, in the words of the partial indexes.
+// where is the condition of a selection. A page reads on until it is full, past what isn't selected.
 func (s TagStatus) where() string {
 	switch s {
 	case Tagged:
@@ -202,7 +202,7 @@ func (r *Registry) Referrers(tx *store.Tx, repo Repository, subject oci.Digest, 
 const referrerPageSize = 100
 
 func (r *Registry) referrerPage(tx *store.Tx, repo Repository, subject oci.Digest, after string) ([]Image, error) {
-	rows, err := tx.Query(`SELECT `+imageColumns+` FROM image WHERE repository = $1 AND subject = $2 AND digest > $3 ORDER BY digest LIMIT $4`,
+	rows, err := tx.Query(`SELECT `+imageColumns+` FROM image WHERE +repository = $1 AND subject = $2 AND digest > $3 ORDER BY digest LIMIT $4`,
 		repo.id, string(subject), after, referrerPageSize)
 	if err != nil {
 		return nil, fmt.Errorf("list the referrers of %s: %w", subject, err)

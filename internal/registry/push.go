@@ -192,7 +192,7 @@ func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []L
 		{`INSERT INTO manifest (repository, digest, body) VALUES ($1, $2, $3)`, []any{repo.id, string(p.Digest), sealed}},
 		{`UPDATE repository SET images = images + 1 WHERE id = $1`, []any{repo.id}},
 		// Referrers that were to follow the image into deletion have their subject back.
-		{`UPDATE image SET doomed_at = NULL WHERE repository = $1 AND subject = $2 AND doomed_at IS NOT NULL`, []any{repo.id, string(p.Digest)}},
+		{`UPDATE image SET doomed_at = NULL WHERE +repository = $1 AND subject = $2 AND doomed_at IS NOT NULL`, []any{repo.id, string(p.Digest)}},
 	} {
 		if _, err := tx.Exec(statement.query, statement.args...); err != nil {
 			return Image{}, fmt.Errorf("store image %s: %w", p.Digest, err)

@@ -137,10 +137,10 @@ func TestRepositoriesInPages(t *testing.T) {
 func TestDeleteRepository(t *testing.T) {
 	e := newEnv(t, nil)
 	wantError(t, "delete what is not there", e.deleteRepository(home, "app", true), ErrRepositoryNotFound)
-	repo := e.create("app")
+	e.create("app")
 	e.must(e.deleteRepository(home, "app", false))
 	wantError(t, "delete it again", e.deleteRepository(home, "app", false), ErrRepositoryNotFound)
-	repo = e.create("app")
+	repo := e.create("app")
 	digest := e.pushImage(repo, "", "layer")
 	wantError(t, "delete one with an untagged image", e.deleteRepository(home, "app", false), ErrRepositoryNotEmpty)
 	e.delete(repo, ImageID{Digest: string(digest)})

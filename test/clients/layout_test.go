@@ -243,9 +243,8 @@ func layouts(t *testing.T) []layout {
 
 // maker writes a layout.
 type maker struct {
-	t       *testing.T
-	dir     string
-	entries []descriptor
+	t   *testing.T
+	dir string
 }
 
 func newMaker(t *testing.T, name string) *maker {

@@ -115,10 +115,10 @@ CREATE TABLE image (
     doomed_at     BIGINT,
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
-CREATE INDEX image_tagged ON image (repository, digest) WHERE tags > 0;
-CREATE INDEX image_untagged ON image (repository, digest) WHERE tags = 0;
 CREATE INDEX image_doomed ON image (doomed_at) WHERE doomed_at IS NOT NULL;
-CREATE INDEX image_subject ON image (repository, subject, digest) WHERE subject IS NOT NULL;
+-- Statements write +repository beside a subject: without statistics SQLite would else take the primary key, and read every
+-- image of the repository.
+CREATE INDEX image_subject ON image (subject, digest) WHERE subject IS NOT NULL;
 
 CREATE TABLE manifest (
     repository BIGINT NOT NULL,
