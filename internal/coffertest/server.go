@@ -206,8 +206,14 @@ func (s *Server) MustECR(operation string, in, out any) {
 // Sign signs a request to a service with the root access key.
 func (s *Server) Sign(r *http.Request, body []byte, service string) {
 	s.t.Helper()
+	s.SignAt(r, body, service, s.now())
+}
+
+// SignAt signs as Sign does, by another clock than the server's.
+func (s *Server) SignAt(r *http.Request, body []byte, service string, now time.Time) {
+	s.t.Helper()
 	err := sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: AccessKeyID, Secret: SecretAccessKey},
-		sigv4.Scope{Region: Region, Service: service}, s.now())
+		sigv4.Scope{Region: Region, Service: service}, now)
 	if err != nil {
 		s.t.Fatal(err)
 	}
