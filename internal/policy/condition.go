@@ -57,8 +57,8 @@ func newCondition(raw rawCondition, variables bool) (c condition, warnings []str
 	c = condition{key: raw.key, operator: op, quantifier: q, ifExists: ifExists}
 	for _, text := range raw.values {
 		if op.family == familyNull {
-			if fold := strings.ToLower(text); fold == "true" || fold == "false" {
-				c.null = append(c.null, fold == "true")
+			if isBoolean(text) {
+				c.null = append(c.null, strings.EqualFold(text, "true"))
 				continue
 			}
 		} else if m, ok := newMatcher(op, text, variables); ok {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/arn"
@@ -9,7 +10,9 @@ import (
 // glob is a pattern of "*", "?" and literal text. The forms that nearly all policies use match without looking for stars.
 type glob struct {
 	form globForm
-	text string
+	// head and tail are how many bytes of a globPattern are literal before its first wildcard and behind its last.
+	head, tail uint16
+	text       string
 }
 
 type globForm uint8
@@ -25,13 +28,14 @@ func newGlob(pattern string) glob {
 	i := strings.IndexAny(pattern, "*?")
 	switch {
 	case i < 0:
-		return glob{globLiteral, pattern}
+		return glob{form: globLiteral, text: pattern}
 	case strings.Trim(pattern[i:], "*") != "":
-		return glob{globPattern, pattern}
+		tail := len(pattern) - 1 - strings.LastIndexAny(pattern, "*?")
+		return glob{globPattern, uint16(min(i, math.MaxUint16)), uint16(min(tail, math.MaxUint16)), pattern}
 	case i == 0:
 		return glob{form: globAll}
 	}
-	return glob{globPrefix, pattern[:i]}
+	return glob{form: globPrefix, text: pattern[:i]}
 }
 
 func (g *glob) match(s string) bool {
@@ -43,5 +47,6 @@ func (g *glob) match(s string) bool {
 	case globAll:
 		return true
 	}
-	return arn.Match(g.text, s)
+	head, tail := g.text[:g.head], g.text[len(g.text)-int(g.tail):]
+	return len(s) >= len(head)+len(tail) && strings.HasPrefix(s, head) && strings.HasSuffix(s, tail) && arn.Match(g.text, s)
 }

@@ -131,7 +131,7 @@ func newMatcher(o operator, text string, variables bool) (matcher, bool) {
 	case familyLike:
 		return &likeText{t, newGlob(text)}, true
 	case familyBool:
-		return &foldedText{t}, t.parts != nil || strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
+		return &boolean{foldedText{t}}, t.parts != nil || isBoolean(text)
 	case familyARN:
 		p, ok := newARNPattern(text, false)
 		return &likeARN{t, p}, ok || t.parts != nil
@@ -163,6 +163,16 @@ type foldedText struct{ template }
 func (m *foldedText) match(value string, c contexts) bool {
 	text, ok := m.plain(c)
 	return ok && strings.EqualFold(text, value)
+}
+
+type boolean struct{ foldedText }
+
+func (m *boolean) match(value string, c contexts) bool {
+	return isBoolean(value) && m.foldedText.match(value, c)
+}
+
+func isBoolean(text string) bool {
+	return strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
 }
 
 type likeText struct {

@@ -97,6 +97,14 @@ type target struct {
 	segments
 }
 
+// resource is the last segment; empty for what is no ARN.
+func (t *target) resource() string {
+	if !t.isARN {
+		return ""
+	}
+	return t.segments[5]
+}
+
 func newTarget(text string) target {
 	parts, n := splitARN(text)
 	return target{text: text, isARN: n == len(parts), segments: parts}

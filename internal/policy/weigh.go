@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // verdict is what a layer of policies says of a question: whether a statement denies, and if none, which allow, by how
 // closely they name the caller.
 type verdict struct {
@@ -23,25 +25,27 @@ func (e *evaluation) weigh(policies []*Policy, v *verdict) *statement {
 
 // consult asks the statements of a policy that may concern the action, up to the first that denies.
 func (e *evaluation) consult(p *Policy, v *verdict) {
-	for _, s := range p.index.exact[e.action] {
-		if e.hear(s, v); v.deny != nil {
-			return
-		}
-	}
+	e.hearAll(p.index.exact[e.action], v)
 	loose := p.index.loose[e.service]
 	for i := range loose {
-		if !loose[i].name.match(e.name) {
-			continue
-		}
-		if e.hear(loose[i].statement, v); v.deny != nil {
-			return
+		if v.deny == nil && loose[i].name.match(e.name) {
+			e.hearAll(loose[i].entries, v)
 		}
 	}
 	for _, s := range p.index.broad {
-		if !s.concerns(e.action) {
+		if v.deny == nil && s.concerns(e.action) {
+			e.hear(s.statement, v)
+		}
+	}
+}
+
+func (e *evaluation) hearAll(entries []entry, v *verdict) {
+	resource := e.target.resource()
+	for i := range entries {
+		if !strings.HasPrefix(resource, entries[i].head) {
 			continue
 		}
-		if e.hear(s, v); v.deny != nil {
+		if e.hear(entries[i].statement, v); v.deny != nil {
 			return
 		}
 	}
