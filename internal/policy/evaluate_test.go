@@ -200,3 +200,16 @@ func TestWhomSCPsLimit(t *testing.T) {
 		}
 	}
 }
+
+// A registry policy that has no say does not silence the repository's.
+func TestRegistryPolicyBesideRepositoryPolicy(t *testing.T) {
+	repository := Repository("us-east-1", "123456789012", "app")
+	registry := mustParse(t, KindRegistry, trusting(`"Principal":"*","Action":"ecr:ReplicateImage","Resource":"*"`))
+	own := mustParse(t, KindRepository, trusting(`"Principal":{"AWS":"`+aUser.ARN+`"},"Action":"ecr:PutImage"`))
+	set := PolicySet{Resources: map[Resource]ResourceSet{repository: {Policies: []*Policy{registry, own}, RegistryV1: true}}}
+	for action, want := range map[string]bool{"ecr:PutImage": true, "ecr:ReplicateImage": true, "ecr:GetImage": false} {
+		if d := Evaluate(Request{Principal: aUser, Questions: Ask([]string{action}, repository)}, set); d.Allowed != want {
+			t.Errorf("%s: %+v", action, d)
+		}
+	}
+}

@@ -15,7 +15,7 @@ var (
 	drawResource = rapid.SampledFrom([]string{"*", "arn:aws:ecr:us-east-1:123456789012:repository/app", "arn:aws:ecr:*:*:repository/*", "arn:aws:ecr",
 		"arn:aws:ecr:us-east-1:123456789012:repository/a?p", "arn:aws:ecr:us-east-1:123456789012:repository/${aws:username}",
 		"arn:aws:ecr:us-east-1:123456789012:repository/${a:missing}", "arn:aws:ecr:us-east-1:123456789012:repository/${aws:username, 'app'}*",
-		"arn:aws:iam::123456789012:role/ops/Release", "arn:aws:kms:us-east-1:123456789012:key/1", "nothing", "arn:aws:${a:b}:::x"})
+		"arn:aws:ecr:*:*:repository/zebra", "arn:aws:iam::123456789012:role/ops/Release", "arn:aws:kms:us-east-1:123456789012:key/1", "nothing", "arn:aws:${a:b}:::x"})
 	drawPrincipalEntry = rapid.SampledFrom([]string{"*", "123456789012", "999999999999", aUser.ARN, aUser.ID, aSession.ARN, aSession.Role, aFederated.ARN, "nobody"})
 	drawOperator       = rapid.SampledFrom([]string{"StringEquals", "StringNotEquals", "StringLike", "ForAllValues:StringNotLike", "ForAnyValue:StringEquals",
 		"StringEqualsIfExists", "Null", "Bool", "NumericLessThan", "NumericNotEquals", "DateGreaterThan", "NotIpAddress", "ArnLike", "BinaryEquals", "Unknown"})
