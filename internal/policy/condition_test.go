@@ -171,6 +171,7 @@ func TestQuantifiers(t *testing.T) {
 		{"Null", []string{"false"}, []string{"", "a"}, true},
 		{"Null", []string{"false"}, []string{""}, false},
 		{"Null", []string{"true", "false"}, absent, true},
+		{"Null", []string{"false", "true"}, absent, true},
 		{"Null", nil, absent, false},
 
 		{"StringEquals", []string{"a", "b"}, []string{"b"}, true},

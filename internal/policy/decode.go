@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/coffer-registry/coffer/internal/strictjson"
 )
@@ -71,7 +70,7 @@ func decode(text []byte) (*document, error) {
 	if err != nil {
 		return nil, &MalformedError{Message: textSyntax, Detail: err.Error(), notJSON: true}
 	}
-	if i := strings.IndexFunc(string(text), func(r rune) bool { return r > 0xff && r != utf8.RuneError }); i >= 0 {
+	if i := strings.IndexFunc(string(text), func(r rune) bool { return r > 0xff }); i >= 0 {
 		return nil, syntaxError("the character at byte %d is not allowed", i)
 	}
 	d, err := decodeDocument(v)

@@ -9,7 +9,7 @@ import (
 // Evaluate answers the request: every question must be allowed, and the first denial is the answer.
 func Evaluate(r Request, s PolicySet) Decision {
 	e := evaluation{
-		caller:  caller{Principal: r.Principal, kind: r.Principal.kind(), boundary: len(s.Boundary) > 0},
+		caller:  caller{Principal: r.Principal, kind: r.Principal.kind(), boundary: s.Boundary != nil},
 		request: &r, set: &s,
 	}
 	if len(r.Questions) == 0 && e.kind == nobody {
