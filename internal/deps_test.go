@@ -39,7 +39,7 @@ var tiers = []tier{
 // sideways are the imports within a tier that are meant; any other is a sign that two packages are one.
 var sideways = map[string][]string{
 	"oci":         {"strictjson"},
-	"policy":      {"arn"},
+	"policy":      {"arn", "strictjson"},
 	"kms":         {"store"},
 	"audit":       {"store"},
 	"access":      {},

@@ -41,10 +41,13 @@ func (e *envCommand) Run(c console) error {
 	} {
 		fmt.Fprintf(c.out, "export %s=%s\n", v.name, shellQuote(v.value))
 	}
-	// Credentials of another kind that the shell may hold would count before these.
-	fmt.Fprintln(c.out, "unset AWS_SESSION_TOKEN AWS_PROFILE AWS_REGION")
+	fmt.Fprintln(c.out, "unset "+strings.Join(overriding, " "))
 	return nil
 }
+
+// overriding are the variables that would count before those that are set, or spoil them.
+var overriding = []string{"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS",
+	"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
 
 // rootCredentials are those of the environment, which the server was given too, or those that its first start made.
 func rootCredentials(data string) (app.Credentials, error) {

@@ -37,11 +37,14 @@ func (f *fsckCommand) Run(c console) error {
 		return err
 	}
 	fmt.Fprintf(c.out, "checked %s\n", summary(done))
-	if done.Orphans > 0 {
+	switch {
+	case done.Orphans == 1:
+		fmt.Fprintln(c.out, "1 object belongs to nothing, as a crash can leave it; the server sweeps it in time")
+	case done.Orphans > 1:
 		fmt.Fprintf(c.out, "%d objects belong to nothing, as a crash can leave them; the server sweeps them in time\n", done.Orphans)
 	}
 	if faults > 0 {
-		fmt.Fprintf(c.out, "%d faults\n", faults)
+		fmt.Fprintln(c.out, number(faults, "fault", "faults"))
 		return errQuiet
 	}
 	fmt.Fprintln(c.out, "no faults")
@@ -49,8 +52,18 @@ func (f *fsckCommand) Run(c console) error {
 }
 
 func summary(c app.Checked) string {
-	return fmt.Sprintf("%d repositories, %d images, %d layers in %d objects (%.1f MiB), %d uploads, %d access keys, %d records of the trail",
-		c.Repositories, c.Images, c.Layers, c.Objects, float64(c.Bytes)/(1<<20), c.Uploads, c.AccessKeys, c.Records)
+	return fmt.Sprintf("%s, %s, %s in %s (%.1f MiB), %s, %s, %s of the trail",
+		number(c.Repositories, "repository", "repositories"), number(c.Images, "image", "images"), number(c.Layers, "layer", "layers"),
+		number(c.Objects, "object", "objects"), float64(c.Bytes)/(1<<20), number(c.Uploads, "upload", "uploads"),
+		number(c.AccessKeys, "access key", "access keys"), number(c.Records, "record", "records"))
+}
+
+// number is so many of something, in words.
+func number[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 // progress is a line on a terminal that is written over.

@@ -40,7 +40,7 @@ func (g *gate) evaluate(r policy.Request) policy.Decision {
 	}
 	for _, q := range r.Questions {
 		if g.shut && !slices.Contains(g.open, q.Action) {
-			return policy.Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: policy.ReasonNoIdentityPolicy}
+			return policy.Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: policy.ReasonIdentity}
 		}
 	}
 	return policy.Evaluate(r, policy.PolicySet{})

@@ -18,7 +18,7 @@ func denyPushes(_ *app.Config, o *app.Options) {
 	o.Evaluate = func(r policy.Request) policy.Decision {
 		for _, q := range r.Questions {
 			if q.Action == "ecr:PutImage" || q.Action == "ecr:UploadLayerPart" {
-				return policy.Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: policy.ReasonNoIdentityPolicy}
+				return policy.Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: policy.ReasonIdentity}
 			}
 		}
 		return policy.Evaluate(r, policy.PolicySet{})

@@ -1,134 +1,121 @@
-// Package policy decides whether a principal may do what it asks.
+// Package policy is IAM's policy language: it parses policy documents and decides whether a principal may do what it asks.
 //
-// It is pure: a decision is a function of the request and of the policies that apply to it, and what it cannot decide
-// is a denial with a reason. It knows nothing of accounts, tokens or protocols: who is calling is settled before, and
-// how a denial is shown is settled after.
+// Parse judges a document as AWS does when somebody saves it, and says what is wrong in AWS's words. Load compiles one
+// that was saved before; what it cannot understand allows nothing and denies all that it might have denied. Either returns
+// a Policy, which never changes and may be used from anywhere at once. Evaluate answers a Request by the policies of a
+// PolicySet: explicit denials anywhere, the limits of the organization, of the endpoint, of boundaries and sessions, and
+// then what identity and resource policies allow, within an account and across. The Decision names the statement that
+// decided, and its Message is AWS's own sentence.
+//
+// The package is pure: a decision is a function of the request and of the policies that apply to it, and what it cannot
+// decide is a denial. It knows nothing of accounts, tokens or protocols: who is calling is settled before, the keys of the
+// context are gathered before, and how a denial is shown is settled after. Quotas of size are those of whoever stores
+// documents; here is only a bound on what is read at all.
 package policy
 
-import (
-	"strings"
+// Kind says what a policy is for, on which depends what it may contain.
+type Kind uint8
 
-	"github.com/coffer-registry/coffer/internal/arn"
-)
-
-// Principal is who asks, as the policies see it.
-type Principal struct {
-	// ARN identifies the principal, such as arn:aws:iam::123456789012:root. The zero value is nobody.
-	ARN string
-	// Account is the 12-digit id of the account that the principal belongs to.
-	Account string
-	// Root is set for the account itself, which its own policies need not allow.
-	Root bool
-}
-
-// Context holds the condition keys of a request. Keys are lower case, since condition keys compare without case.
-type Context map[string][]string
-
-// Request is what a principal wants to do.
-type Request struct {
-	Principal Principal
-	// Questions must all be answered with yes. A request that needs no permission but an identity has none.
-	Questions []Question
-	Context   Context
-}
-
-// Question asks whether one action is allowed on one resource.
-type Question struct {
-	// Action is an IAM action such as "ecr:PutImage".
-	Action   string
-	Resource Resource
-}
-
-// Ask makes the questions of several actions on several resources.
-func Ask(actions []string, resources ...Resource) []Question {
-	questions := make([]Question, 0, len(actions)*len(resources))
-	for _, action := range actions {
-		for _, resource := range resources {
-			questions = append(questions, Question{action, resource})
-		}
-	}
-	return questions
-}
-
-// Resource is one thing that a request touches.
-type Resource struct {
-	// ARN names the resource; "*" where the action has no resource of its own.
-	ARN string
-	// Account owns the resource.
-	Account string
-}
-
-// Repository returns the resource of a repository.
-func Repository(region, account, name string) Resource {
-	return Resource{ARN: arn.Repository(region, account, name).String(), Account: account}
-}
-
-// Registry returns the resource of an action that concerns the registry of an account as a whole.
-func Registry(account string) Resource { return Resource{ARN: "*", Account: account} }
-
-// PolicySet is what applies to a request. No policy exists yet beyond the rule that an account's root principal may do
-// everything in its own account.
-type PolicySet struct{}
-
-// Reason says why a request was denied; it becomes the end of AWS's sentence.
-type Reason string
-
-// The reasons of a denial.
+// The kinds of policies.
 const (
-	ReasonNoIdentityPolicy Reason = "no identity-based policy allows"
-	ReasonNoResourcePolicy Reason = "no resource-based policy allows"
-	ReasonNoPrincipal      Reason = "no principal was authenticated, which no policy allows"
+	// KindIdentity is an inline policy of a user, group or role.
+	KindIdentity Kind = iota
+	// KindManaged is a managed policy, which may also be a permissions boundary.
+	KindManaged
+	// KindSession is passed with a call that makes a session, and limits it.
+	KindSession
+	// KindTrust says who may assume a role.
+	KindTrust
+	// KindResource belongs to a resource of a service that has no kind of its own here.
+	KindResource
+	// KindRepository belongs to a repository of ECR.
+	KindRepository
+	// KindRegistry belongs to a registry of ECR: an account in a region.
+	KindRegistry
+	// KindKey belongs to a key of KMS.
+	KindKey
+	// KindSCP is a service control policy, which limits principals of an organization.
+	KindSCP
+	// KindRCP is a resource control policy, which limits access to resources of an organization.
+	KindRCP
+	// KindEndpoint limits what passes through a VPC endpoint.
+	KindEndpoint
 )
 
-// Decision is the answer to a Request.
-type Decision struct {
-	Allowed bool
-	// Action, Resource and Reason say what was denied first and why; they are empty when Allowed.
-	Action   string
+// kindNames are for messages about the project's own use; AWS's sentences never name a kind.
+var kindNames = [...]string{
+	KindIdentity: "identity", KindManaged: "managed", KindSession: "session", KindTrust: "trust", KindResource: "resource",
+	KindRepository: "repository", KindRegistry: "registry", KindKey: "key", KindSCP: "scp", KindRCP: "rcp", KindEndpoint: "endpoint",
+}
+
+// String returns the kind's name, such as "repository".
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Options are what a document alone does not say.
+type Options struct {
+	// Name is what a Decision calls the policy: its ARN if it has one. The name of a policy that AWS's sentences may show
+	// begins with "arn:".
+	Name string
+	// Resource is the ARN of the repository, or "arn:aws:ecr:<region>:<account>:repository/*" for a registry: a document
+	// of these kinds may name no resource beyond it. Empty checks nothing.
 	Resource string
-	Reason   Reason
+	// RegistryV1 is set for a registry whose policy has scope V1, which knows three actions only.
+	RegistryV1 bool
+	// Resolve finds the unique id of a user or role, such as "AROA...", by its ARN. The policy then matches by that id, so
+	// that one who is created anew under an old name has no part in it. For Parse, a principal that is not found makes the
+	// document malformed; for Load, it is one that is gone. Nil matches by ARN.
+	Resolve func(arn string) (id string, ok bool)
 }
 
-// Evaluate answers the request.
-func Evaluate(r Request, _ PolicySet) Decision {
-	if r.Principal.ARN == "" {
-		d := Decision{Resource: "*", Reason: ReasonNoPrincipal}
-		if len(r.Questions) > 0 {
-			d.Action, d.Resource = r.Questions[0].Action, r.Questions[0].Resource.ARN
-		}
-		return d
-	}
-	for _, q := range r.Questions {
-		if reason := rootReason(r.Principal, q.Resource); reason != "" {
-			return Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: reason}
-		}
-	}
-	return Decision{Allowed: true}
+// Policy is a compiled document. It is immutable.
+type Policy struct {
+	name       string
+	kind       Kind
+	statements []*statement
+	index      index
+	warnings   []string
 }
 
-func rootReason(p Principal, resource Resource) Reason {
-	switch {
-	case !p.Root:
-		return ReasonNoIdentityPolicy
-	case resource.Account == "" || resource.Account != p.Account:
-		return ReasonNoResourcePolicy
+// Name returns what Options called the policy.
+func (p *Policy) Name() string { return p.name }
+
+// Kind returns what the policy was parsed as.
+func (p *Policy) Kind() Kind { return p.kind }
+
+// Warnings returns sentences about what is allowed but hardly meant, such as a value that no request can match.
+func (p *Policy) Warnings() []string { return append([]string(nil), p.warnings...) }
+
+// Parse compiles a document that somebody wants to save. The error is a *MalformedError.
+func Parse(kind Kind, document []byte, o Options) (*Policy, error) {
+	d, err := decode(document)
+	if err == nil {
+		err = check(kind, d, o)
 	}
-	return ""
+	if err != nil {
+		return nil, spoken(kind, err)
+	}
+	return compile(kind, d, o), nil
 }
 
-// Message is the sentence in which AWS tells a principal of a denial.
-func (d Decision) Message(p Principal) string {
-	var b strings.Builder
-	b.WriteString("User: ")
-	b.WriteString(p.ARN)
-	b.WriteString(" is not authorized to perform: ")
-	b.WriteString(d.Action)
-	b.WriteString(" on resource: ")
-	b.WriteString(d.Resource)
-	b.WriteString(" because ")
-	b.WriteString(string(d.Reason))
-	b.WriteString(" the ")
-	b.WriteString(d.Action)
-	b.WriteString(" action")
-	return b.String()
+// Load compiles a document that was saved before, by whatever rules held then. It always returns a policy. One that it
+// cannot read at all denies everything, and the error, a *MalformedError, says why.
+func Load(kind Kind, document []byte, o Options) (*Policy, error) {
+	d, err := decode(document)
+	if err != nil {
+		return denyAll(kind, o), spoken(kind, err)
+	}
+	return compile(kind, d, o), nil
+}
+
+// denyAll stands for a document that cannot be read.
+func denyAll(kind Kind, o Options) *Policy {
+	everything := elements{present: true, values: []string{"*"}}
+	return compile(kind, &document{version: version2012, statements: []rawStatement{{
+		effect: effectDeny, principal: &rawPrincipal{everyone: true}, actions: everything, resources: everything,
+	}}}, o)
 }

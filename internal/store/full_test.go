@@ -27,7 +27,7 @@ func smallDisk(t *testing.T, size string) string {
 // TestDiskFull fills the disk with concurrent Updates, and then makes room: what was acknowledged is there, what failed
 // isn't, and the same DB works on.
 func TestDiskFull(t *testing.T) {
-	disk := smallDisk(t, "4m")
+	disk := smallDisk(t, "12m")
 	dir := filepath.Join(disk, "data")
 	db, err := Open(t.Context(), dir, Options{})
 	if err != nil {
@@ -42,7 +42,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 10<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 

@@ -79,7 +79,7 @@ func TestRightsAreCheckedAtEachUse(t *testing.T) {
 	w := start(t, func(_ *app.Config, o *app.Options) {
 		o.Evaluate = func(r policy.Request) policy.Decision {
 			if denied && len(r.Questions) > 0 {
-				return policy.Decision{Action: r.Questions[0].Action, Resource: r.Questions[0].Resource.ARN, Reason: policy.ReasonNoIdentityPolicy}
+				return policy.Decision{Action: r.Questions[0].Action, Resource: r.Questions[0].Resource.ARN, Reason: policy.ReasonIdentity}
 			}
 			return policy.Evaluate(r, policy.PolicySet{})
 		}
