@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -28,6 +31,9 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"push":           push,
 	"damage":         damage,
 	"alter-manifest": alterManifest,
+	"sql":            sql,
+	"orphan":         orphan,
+	"lines":          lines,
 }
 
 // contextKey is the type of keys of a script's values.
@@ -42,8 +48,23 @@ func arguments(ts *testscript.TestScript, neg bool, args []string, least, most i
 	}
 }
 
-// startTimeout bounds how long a server of a script takes to answer.
-const startTimeout = 30 * time.Second
+// patience bounds each wait for a process.
+const patience = 30 * time.Second
+
+// wait waits until something is so, and fails with a text if it never is.
+func wait(ts *testscript.TestScript, failure string, done func() bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for !done() {
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			ts.Fatalf("%s", failure)
+		}
+	}
+}
 
 // await [folder] waits until the server of a data folder answers, and sets $URL to where.
 func await(ts *testscript.TestScript, neg bool, args []string) {
@@ -52,23 +73,18 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 0 {
 		data = args[0]
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	for pause := time.NewTicker(5 * time.Millisecond); ; {
-		if endpoint, err := app.ReadEndpoint(ts.MkAbs(data)); err == nil {
-			conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint.URL, "http://"))
-			if err == nil {
-				ts.Check(conn.Close())
-				ts.Setenv("URL", endpoint.URL)
-				return
-			}
+	wait(ts, "no server answers for the data folder "+data, func() bool {
+		endpoint, err := app.ReadEndpoint(ts.MkAbs(data))
+		if err != nil {
+			return false
 		}
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			ts.Fatalf("no server answers for the data folder %s", data)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint.URL, "http://"))
+		if err != nil {
+			return false
 		}
-	}
+		ts.Setenv("URL", endpoint.URL)
+		return conn.Close() == nil
+	})
 }
 
 // hostport sets $HOSTPORT to where the server that was awaited last listens.
@@ -98,15 +114,17 @@ func push(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // damage what does to the largest objects of the data folder, which are layers, what neither a disk nor an intruder
-// should: flip a bit of one, remove one, shorten one by a byte, or swap two.
+// should: flip a bit of one or of each, remove one, shorten one by a byte, or swap two.
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 1, 1)
 	objects := largest(ts)
 	switch args[0] {
 	case "flip":
-		b := readFile(ts, objects[0])
-		b[len(b)/2] ^= 0x10
-		ts.Check(os.WriteFile(objects[0], b, 0o600))
+		flip(ts, objects[0])
+	case "flip-all":
+		for _, path := range objects {
+			flip(ts, path)
+		}
 	case "shorten":
 		b := readFile(ts, objects[0])
 		ts.Check(os.WriteFile(objects[0], b[:len(b)-1], 0o600))
@@ -121,13 +139,19 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func flip(ts *testscript.TestScript, path string) {
+	b := readFile(ts, path)
+	b[len(b)/2] ^= 0x10
+	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
 func readFile(ts *testscript.TestScript, path string) []byte {
 	b, err := os.ReadFile(path)
 	ts.Check(err)
 	return b
 }
 
-// largest lists the objects of the data folder, the largest first.
+// largest lists the objects of the data folder that are layers of push, the largest first.
 func largest(ts *testscript.TestScript) []string {
 	type object struct {
 		path string
@@ -140,7 +164,7 @@ func largest(ts *testscript.TestScript) []string {
 			return err
 		}
 		info, err := d.Info()
-		if err == nil {
+		if err == nil && info.Size() > 100<<10 {
 			objects = append(objects, object{path, info.Size()})
 		}
 		return err
@@ -158,9 +182,7 @@ func largest(ts *testscript.TestScript) []string {
 func alterManifest(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 2, 2)
 	digest := args[1]
-	db, err := store.Open(context.Background(), ts.MkAbs(ts.Getenv("COFFER_DATA")), store.Options{})
-	ts.Check(err)
-	err = db.Update(context.Background(), func(tx *store.Tx) error {
+	update(ts, func(tx *store.Tx) error {
 		switch args[0] {
 		case "remove":
 			_, err := tx.Exec(`DELETE FROM manifest WHERE digest = $1`, digest)
@@ -173,11 +195,46 @@ func alterManifest(ts *testscript.TestScript, neg bool, args []string) {
 		if err := tx.QueryRow(`SELECT body FROM manifest WHERE digest = $1`, digest).Scan(&body); err != nil {
 			return err
 		}
-		body = bytes.Clone(body)
 		body[len(body)/2] ^= 1
 		_, err := tx.Exec(`UPDATE manifest SET body = $1 WHERE digest = $2`, body, digest)
 		return err
 	})
+}
+
+// sql statement changes the database of the data folder, whose server isn't running. It must change some row.
+func sql(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1, 1)
+	update(ts, func(tx *store.Tx) error {
+		n, err := tx.Exec(args[0])
+		if err == nil && n == 0 {
+			err = errors.New("it changes nothing")
+		}
+		return err
+	})
+}
+
+func update(ts *testscript.TestScript, fn func(*store.Tx) error) {
+	db, err := store.Open(context.Background(), ts.MkAbs(ts.Getenv("COFFER_DATA")), store.Options{})
 	ts.Check(err)
+	ts.Check(db.Update(context.Background(), fn))
 	ts.Check(db.Close())
+}
+
+// orphan puts an object into the data folder that no row refers to.
+func orphan(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0, 0)
+	path := filepath.Join(ts.MkAbs(ts.Getenv("COFFER_DATA")), "blobs", blob.NewKey(time.Now()))
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, []byte("nobody's"), 0o600))
+}
+
+// lines file number waits until a file has so many lines.
+func lines(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 2, 2)
+	number, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	wait(ts, args[0]+" has too few lines", func() bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && bytes.Count(text, []byte("\n")) >= number
+	})
 }

@@ -204,7 +204,7 @@ func (l *lives) end() {
 	if status := s.stop(t); status != 0 {
 		t.Errorf("the server ended with %d", status)
 	}
-	if left := fsck(t, l.data); strings.Contains(left, "belong to nothing") {
+	if left := fsck(t, l.data); strings.Contains(left, "to nothing") {
 		t.Errorf("orphans are left: %s", left)
 	}
 }
