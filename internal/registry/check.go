@@ -157,11 +157,14 @@ func (c *checker) image(tx *store.Tx, repo Repository, image Image) error {
 	c.done.Images++
 	where := repo.label() + ", image " + string(image.Digest)
 	body, err := c.r.manifestBody(tx, repo, image.Digest)
-	if errors.Is(err, store.ErrNoRows) || errors.Is(err, seal.ErrAltered) {
+	switch {
+	case errors.Is(err, store.ErrNoRows):
+		c.faultf("%s: its manifest is missing", where)
+		return nil
+	case errors.Is(err, seal.ErrAltered):
 		c.faultf("%s: %v", where, err)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if computed := oci.DigestOf(body); computed != image.Digest {
@@ -243,6 +246,7 @@ func (c *checker) layers() error {
 		object string
 		key    seal.Key
 		layer  Layer
+		err    error // what is wrong with the object, for all that share it
 	}
 	for after, repository, digest := "", int64(0), ""; ; {
 		var page []ownedLayer
@@ -272,13 +276,15 @@ func (c *checker) layers() error {
 			if l.object == last.object {
 				if !key.Equal(last.key) || l.Digest != last.layer.Digest || l.Size != last.layer.Size {
 					c.faultf("%s: it shares an object with another layer that has other bytes or another key", where)
+				} else if last.err != nil {
+					c.faultf("%s: %v", where, last.err)
 				}
 				continue
 			}
 			last.object, last.key, last.layer = l.object, key, l.Layer
 			c.done.Objects++
-			if err := c.bytes(l.Layer, key); err != nil {
-				c.faultf("%s: %v", where, err)
+			if last.err = c.bytes(l.Layer, key); last.err != nil {
+				c.faultf("%s: %v", where, last.err)
 			}
 			if err := c.tell(); err != nil {
 				return err
