@@ -113,7 +113,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"a tag without image": {func(c *checked) func() { return c.sql(`UPDATE tag SET digest = 'sha256:0' WHERE name = 'index'`) },
 			[]string{"counts 1 tags and has 0", "tag index points to no image"}},
 		"no manifest": {func(c *checked) func() { return c.sql(`DELETE FROM manifest WHERE digest = $1`, string(c.index)) },
-			[]string{"read manifest"}},
+			[]string{"its manifest is missing"}},
 		"a manifest of nothing": {func(c *checked) func() {
 			return c.sql(`INSERT INTO manifest (repository, digest, body) VALUES ($1, 'sha256:0', $2)`, c.app.id, []byte{})
 		}, []string{"manifest sha256:0 belongs to no image"}},
