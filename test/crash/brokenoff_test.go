@@ -2,7 +2,7 @@ package crash
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -38,18 +38,16 @@ func TestBrokenOff(t *testing.T) {
 // breakOff sends most of a body and goes away.
 func breakOff(t *testing.T, c *client, method, path string, body []byte) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	r, feed := io.Pipe()
 	broken := make(chan error, 1)
 	go func() {
-		_, err := c.v2Body(ctx, method, path, r)
+		_, err := c.v2Body(t.Context(), method, path, r)
 		broken <- err
 	}()
 	if _, err := io.Copy(feed, bytes.NewReader(body[:len(body)*3/4])); err != nil {
 		t.Fatal(err)
 	}
-	cancel()
+	feed.CloseWithError(errors.New("the line is bad"))
 	if err := <-broken; err == nil {
 		t.Errorf("%s %s was broken off and answered", method, path)
 	}
