@@ -45,9 +45,9 @@ const fillRepository = "team/app"
 // TestDiskFull fills the disk while images are pushed in both protocols. Who is refused is told so, with a 503; what was
 // acknowledged is there, and can be pulled meanwhile. With space again, pushes succeed without a restart.
 func TestDiskFull(t *testing.T) {
-	disk := mount(t, "tmpfs", "tmpfs", 0, "size=24m")
+	disk := mount(t, "tmpfs", "tmpfs", 0, "size=140m")
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 120<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(disk, "data")
