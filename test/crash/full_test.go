@@ -56,10 +56,11 @@ func TestDiskFull(t *testing.T) {
 	must(t, http.StatusOK)(f.c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": fillRepository}, nil))
 	random := rand.New(rand.NewPCG(seed(t), 1))
 
-	// Large layers fill the disk, small ones the rest of it, in which only the database still finds room.
+	// Large layers fill the disk, small ones the rest of it, and what is left the database alone.
 	for round, size := range []int{400 << 10, 20 << 10, 500} {
 		f.fill(random, round, size)
 	}
+	f.fillDatabase()
 	t.Logf("%d images acknowledged, refused: %v", len(f.pushed), f.refused)
 	if len(f.pushed) == 0 || f.refused["UNAVAILABLE"] == 0 || f.refused["ServiceUnavailableException"] == 0 {
 		t.Error("the disk was not full, or it was not told in both protocols")
@@ -78,6 +79,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("refused with space on the disk: %v", f.refused)
 	}
 	f.pullAll()
+	f.c.http.CloseIdleConnections()
 	if status := s.stop(t); status != 0 {
 		t.Errorf("the server ended with %d:\n%s", status, s.tail())
 	}
@@ -111,6 +113,20 @@ func (f *filler) fill(random *rand.Rand, round, size int) {
 		})
 	}
 	all.Wait()
+}
+
+// fillDatabase makes repositories and begins uploads until that was refused some times in a row.
+func (f *filler) fillDatabase() {
+	ctx := f.t.Context()
+	for n, failed := 0, 0; failed < 10; n++ {
+		made := f.accepted(f.c.ecr(ctx, "CreateRepository", map[string]any{"repositoryName": fmt.Sprintf("more-%d", n)}, nil))
+		begun := f.accepted(f.c.v2(ctx, http.MethodPost, fillRepository+"/blobs/uploads/", nil))
+		if made || begun {
+			failed = 0
+		} else {
+			failed++
+		}
+	}
 }
 
 // push pushes one image, and reports whether it was acknowledged.
