@@ -114,9 +114,9 @@ func (l *lives) round(round int) {
 		r := rand.New(rand.NewPCG(l.r.Uint64(), 0))
 		load.Go(func() { readTags(ctx, l.world, c, l.workers, r) })
 	}
-	at := time.Duration(l.r.Int64N(int64(1200 * time.Millisecond)))
+	at := time.Duration(l.r.Int64N(int64(time.Second)))
 	if l.sweeping.Load() {
-		at += 800 * time.Millisecond // a sweep comes every second
+		at += 700 * time.Millisecond // a sweep comes every second
 	}
 	<-time.After(at)
 	l.killed.Store(true)

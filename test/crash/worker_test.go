@@ -68,6 +68,9 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
+// most is how many images a worker keeps in a repository.
+const most = 8
+
 // step does one thing, and reports whether the server still answers.
 func (w *worker) step(ctx context.Context) bool {
 	repository := w.repository()
@@ -79,7 +82,7 @@ func (w *worker) step(ctx context.Context) bool {
 	switch {
 	case repository == w.temporary() && n < 20:
 		return w.deleteRepository(ctx, repository)
-	case len(c.images) == 0 || n < 40 && len(c.images) < 12:
+	case len(c.images) == 0 || n < 40 && len(c.images) < most:
 		return w.push(ctx, repository)
 	case n < 50:
 		return w.retag(ctx, repository)
@@ -87,7 +90,7 @@ func (w *worker) step(ctx context.Context) bool {
 		return w.index(ctx, repository)
 	case n < 72:
 		return w.untag(ctx, repository)
-	case n < 84 || len(c.images) >= 12:
+	case n < 84 || len(c.images) >= most:
 		return w.delete(ctx, repository)
 	case n < 90:
 		return w.pushFixed(ctx)
