@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,8 @@ type Options struct {
 	Now func() time.Time
 	// SweepEvery is the pause between sweeps; 0 is that of the limits.
 	SweepEvery time.Duration
+	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
+	HeaderTimeout time.Duration
 }
 
 // Server is a running server.
@@ -170,7 +173,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		Accounts: st.directory.AccountExists, Account: c.Account, Regions: c.Region, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
