@@ -54,6 +54,7 @@ var errorScripts = []script{
 		{name: "while another is under way", before: holdUpload, request: "PATCH /v2/team/app/blobs/uploads/${upload} HTTP/1.1\n\nbytes",
 			response: "429\nContent-Type: application/json\nRetry-After: 1\n\n" + `{"errors":[{"code":"TOOMANYREQUESTS","message":"Too many layers are being uploaded at once"}]}`},
 	}},
+	{name: "a repository that is not there", exchanges: inNoRepository()},
 	{name: "paths", exchanges: []exchange{
 		{name: "of the first version", request: "GET /v2/v1/search HTTP/1.1", response: nothingHere},
 		{name: "a repository alone", request: "GET /v2/team/app HTTP/1.1", response: nothingHere},
@@ -72,6 +73,19 @@ var errorScripts = []script{
 			response: "500\nContent-Type: application/json\n\n" +
 				`{"errors":[{"code":"UNKNOWN","message":"An internal error occurred; the server's log names it under request ${=id}."}]}`},
 	}},
+}
+
+// inNoRepository are requests of every kind for a repository that does not exist.
+func inNoRepository() []exchange {
+	const digest, upload = "sha256:" + zeros, "/v2/no/such/blobs/uploads/" + noUpload
+	var all []exchange
+	for _, request := range []string{"GET /v2/no/such/tags/list", "GET /v2/no/such/referrers/" + digest, "GET /v2/no/such/manifests/1", "DELETE /v2/no/such/manifests/1",
+		"GET /v2/no/such/blobs/" + digest, "DELETE /v2/no/such/blobs/" + digest, "POST /v2/no/such/blobs/uploads/", "POST /v2/no/such/blobs/uploads/?digest=" + digest,
+		"POST /v2/no/such/blobs/uploads/?from=team/app&mount=" + digest, "GET " + upload, "PATCH " + upload, "PUT " + upload + "?digest=" + digest, "DELETE " + upload} {
+		all = append(all, exchange{name: request, request: request + " HTTP/1.1", response: refusal(404, "NAME_UNKNOWN",
+			"The repository with name 'no/such' does not exist in the registry with id '123456789012'")})
+	}
+	return append(all, exchange{name: "HEAD of a layer", request: "HEAD /v2/no/such/blobs/" + digest + " HTTP/1.1", response: "404\nContent-Length: 137\nContent-Type: application/json\n\n"})
 }
 
 var nothingHere = refusal(404, "UNSUPPORTED", "The distribution specification has nothing at this path")

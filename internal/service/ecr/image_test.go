@@ -135,6 +135,22 @@ var imageScripts = []script{
 			{name: "bytes of a manifest", operation: "PutImage", in: `{"repositoryName":"team/app","imageManifest":"` + strings.Repeat("x", 1001) + `"}`,
 				want: "InvalidParameterException: The image manifest exceeds the maximum allowed size which is '1000' bytes"},
 		}},
+	{name: "layers of an image", contents: images, options: []coffertest.Option{coffertest.Limits(map[string]int64{"blobs-per-image": 2})}, setup: pushLayers, calls: []call{
+		{name: "as many as may be", operation: "PutImage", in: put("one", ""), want: `{"image":` + image(byDigest("one"), "one", coffertest.ManifestType) + `}`},
+		{name: "too many", operation: "PutImage", in: `{"repositoryName":"team/app","imageManifest":${body:two layers}}`,
+			before: func(w *session) {
+				w.contents = with(images, map[string]string{"two layers": string(coffertest.Manifest([]byte(config), nil, []byte(layer), []byte(layer)))})
+			}, want: "LimitExceededException: The image exceeds the maximum allowed number of layers which is '2'"},
+	}},
+	{name: "rates", contents: images, options: []coffertest.Option{coffertest.Limits(map[string]int64{"rate-batch-get-image": 1, "rate-put-image": 1})}, calls: []call{
+		{name: "the first", operation: "BatchGetImage", in: `{"repositoryName":"team/app","imageIds":[{"imageTag":"1"}]}`,
+			want: `{"images":[],"failures":[` + failure(`"imageTag":"1"`, "ImageNotFound", notFound) + `]}`},
+		{name: "the second", operation: "BatchGetImage", in: `{"repositoryName":"team/app","imageIds":[{"imageTag":"1"}]}`, want: "ThrottlingException: Rate exceeded"},
+		{name: "another operation of the same action", operation: "ListImageReferrers", in: `{"repositoryName":"team/app","subjectId":{"imageDigest":"` + zeroDigest + `"}}`, want: "ThrottlingException: Rate exceeded"},
+		{name: "another action", operation: "ListImages", in: `{"repositoryName":"team/app"}`, want: `{"imageIds":[]}`},
+		{name: "a second later", operation: "BatchGetImage", in: `{"repositoryName":"team/app","imageIds":[{"imageTag":"1"}]}`, before: func(w *session) { w.clock.Advance(1e9) },
+			want: `{"images":[],"failures":[` + failure(`"imageTag":"1"`, "ImageNotFound", notFound) + `]}`},
+	}},
 	{name: "BatchGetImage", contents: images, setup: func(w *session) {
 		w.push("team/app", "1", "one")
 		w.push("team/app", "all", "index")

@@ -67,6 +67,8 @@ var imageListScripts = []script{
 			"one": imageDetail("one", `,"imageTags":["a","b"]`), "index": describedIndex()}) + `]}`},
 		{name: "without tags", operation: "DescribeImages", in: `{"repositoryName":"team/app","filter":{"tagStatus":"UNTAGGED","imageStatus":"ANY"}}`,
 			want: `{"imageDetails":[` + imageDetail("two", "") + `]}`},
+		{name: "of any status", operation: "DescribeImages", in: `{"repositoryName":"team/app","filter":{"tagStatus":"ANY","imageStatus":"ACTIVE"}}`, want: `{"imageDetails":[` + byDigestOrder(map[string]string{
+			"one": imageDetail("one", `,"imageTags":["a","b"]`), "two": imageDetail("two", ""), "index": describedIndex()}) + `]}`},
 		{name: "archived", operation: "DescribeImages", in: `{"repositoryName":"team/app","filter":{"imageStatus":"ARCHIVED"}}`, want: `{"imageDetails":[]}`},
 		{name: "by one tag, with all tags", operation: "DescribeImages", in: `{"repositoryName":"team/app","imageIds":[{"imageTag":"b"}]}`,
 			want: `{"imageDetails":[` + imageDetail("one", `,"imageTags":["a","b"]`) + `]}`},
