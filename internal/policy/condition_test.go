@@ -57,6 +57,7 @@ func TestOperators(t *testing.T) {
 		{"NumericLessThanEquals", "", "10", "10.01", false},
 		{"NumericGreaterThan", "", "9", "10", true},
 		{"NumericGreaterThan", "", "10", "10", false},
+		{"NumericGreaterThan", "", "-1", "0", true},
 		{"NumericGreaterThanEquals", "", "10", "+10", true},
 		{"NumericGreaterThanEquals", "", "10", "-10", false},
 		{"DateEquals", "DateNotEquals", "2026-01-15T12:00:00Z", "2026-01-15T13:00:00+01:00", true},
@@ -70,6 +71,7 @@ func TestOperators(t *testing.T) {
 		{"DateLessThan", "", "2026-01-15T12:00:00Z", "2026-01-15T12:00:00Z", false},
 		{"DateLessThan", "", "2026-01-15T12:00:00-01:00", "2026-01-15T12:30:00Z", true},
 		{"DateLessThan", "", "9223372036854775807", "2026-01-15T12:00:00Z", true},
+		{"DateGreaterThan", "", "2026-01-15T12:00:00.123456788Z", "2026-01-15T12:00:00.123456789Z", true},
 		{"DateLessThanEquals", "", "2026-01-15", "2026-01-15T00:00:00Z", true},
 		{"DateGreaterThan", "", "2026-01-15", "2026-01-15T00:00:01Z", true},
 		{"DateGreaterThan", "", "2026-01-15", "2026-01-15", false},
@@ -123,6 +125,8 @@ func TestUnreadableValues(t *testing.T) {
 		{"DateEquals", "2026", "now"}, {"DateNotEquals", "2026", "now"}, {"DateNotEquals", "2026", "2026-02-30"},
 		{"DateNotEquals", "2026", "2026-01-01T25:00:00Z"}, {"DateNotEquals", "2026", "2026-01T10:00:00Z"}, {"DateLessThan", "2026", "2025-13"},
 		{"DateNotEquals", "2026", "2026-01-01T10Z"}, {"DateNotEquals", "2026", "2026-01-01T10:00:00+1:00"}, {"DateNotEquals", "2026", "2026-1-1-1"},
+		{"DateNotEquals", "2026", "26-01-01"}, {"DateNotEquals", "2026", "2026-+1-01"}, {"DateNotEquals", "2026", "2026-01-01T10:00:00."},
+		{"DateNotEquals", "2026", "2026-01-01T10:00:xx.5Z"}, {"DateNotEquals", "2026", "2026-01-01T10:00:00.xZ"},
 		{"Bool", "true", "yes"},
 	} {
 		if holds(t, test.operator, []string{test.policy}, []string{test.value}, nil) {

@@ -100,6 +100,12 @@ func TestMalformed(t *testing.T) {
 
 		{KindManaged, statements(`{"Sid":"a","Effect":"Allow","Action":"a:b","Resource":"*"}`, `{"Sid":"a","Effect":"Allow"}`), textSidUnique},
 		{KindManaged, allow(`"Sid":"a b"`), textSidCharacters},
+		{KindIdentity, allow(`"Sid":"a_b"`), textSidCharacters},
+		{KindSession, allow(`"Sid":"a-b"`), textSidCharacters},
+		{KindTrust, trusting(`"Sid":"a b","Principal":"*","Action":"sts:AssumeRole"`), textSidCharacters},
+		{KindSCP, allow(`"Sid":"a b"`), textOrganization},
+		{KindRCP, statements(`{"Sid":"a b","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}`), textOrganization},
+		{KindRCP, `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}}`, textOrganization},
 
 		{KindManaged, statements(`{"Effect":"Allow","Resource":"*"}`), textNoAction},
 		{KindManaged, statements(`{"Effect":"Deny"}`, good), textNoAction},
@@ -154,6 +160,8 @@ func TestMalformed(t *testing.T) {
 		{KindTrust, trusting(`"Principal":{"Federated":"example.com"},"Action":"sts:AssumeRoleWithWebIdentity"`), `Invalid principal in policy: "Federated":"example.com"`},
 		{KindTrust, trusting(`"Principal":{"CanonicalUser":"79a5"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "CANONICALUSER":"79a5"`},
 
+		{KindTrust, trusting(`"Principal":{"AWS":["123456789012","nobody"]},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"nobody"`},
+
 		{KindResource, statements(`{"Effect":"Allow","NotPrincipal":{"AWS":"123456789012"},"Action":"a:b","Resource":"*"}`), textSyntax},
 		{KindResource, trusting(`"Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/a"},"Action":"a:b","Resource":"*"`), `Invalid principal in policy: "Federated":"arn:aws:iam::123456789012:oidc-provider/a"`},
 
@@ -164,7 +172,10 @@ func TestMalformed(t *testing.T) {
 		{KindRepository, trusting(`"Principal":"*","Action":"ecr:DescribeRegistry"`), eachECR},
 		{KindRepository, trusting(`"Principal":"*","Action":"ecr:*","Resource":"arn:aws:ecr:us-east-1:123456789012:repository/other"`), eachECR},
 		{KindRepository, trusting(`"Principal":"*","Action":"ecr:*","NotResource":"*"`), eachECR},
+		{KindRepository, trusting(`"Principal":"*","Action":"ecr:*","Resource":[]`), eachECR},
 		{KindRegistry, trusting(`"Principal":"*","Action":"ecr:*"`), eachRegistry},
+		{KindRegistry, trusting(`"Principal":"*","Action":"ecr:*","Resource":"arn:aws:sqs:us-east-1:123456789012:repository/a"`), eachRegistry},
+		{KindRegistry, trusting(`"Principal":"*","Action":"ecr:*","Resource":"arn:aws:ecr:us-east-1:123456789012:other/a"`), eachRegistry},
 		{KindRegistry, trusting(`"Principal":"*","Action":"ecr:*","Resource":"arn:aws:ecr:us-east-1:999999999999:repository/*"`), eachRegistry},
 		{KindRegistry, trusting(`"Principal":"*","Action":"ecr:*","Resource":"arn:aws:s3:::bucket"`), eachRegistry},
 		{KindRegistry, trusting(`"Principal":"*","Action":"iam:PassRole","Resource":"*"`), eachRegistry},
@@ -228,6 +239,14 @@ func TestWellFormed(t *testing.T) {
 		{KindManaged, `{"Version":"2012-10-17","Id":"cd3a324d","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`},
 		{KindManaged, allow(`"Action":"iam: what ever "`)},
 		{KindManaged, allow(`"Sid":""`)},
+		{KindManaged, allow(`"Sid":"azAZ09"`)},
+		{KindIdentity, allow(`"Resource":"arn:aws:sqs"`)},
+		{KindSCP, allow(`"Resource":"arn:aws:sqs"`)},
+		{KindRegistry, statements(`{"Effect":"Deny","NotPrincipal":"*","Action":"ecr:*","Resource":"*"}`)},
+		{KindKey, statements(`{"Effect":"Deny","NotPrincipal":"*","Action":"kms:*","Resource":"*"}`)},
+		{KindKey, trusting(`"Principal":"*","Action":"kms:*","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":"a"},"StringEquals":{"kms:EncryptionContext:a":"b"}}`)},
+		{KindEndpoint, statements(`{"Effect":"Deny","NotPrincipal":"*","Action":"ecr:*","Resource":"*"}`)},
+		{KindEndpoint, endpoint(`"Condition":{"NumericLessThan":{"aws:MultiFactorAuthAge":"60"},"StringEquals":{"aws:PrincipalAccount":"123456789012"}}`)},
 		{KindManaged, statements(`{"Sid":"","Effect":"Allow","Action":"a:b","Resource":"*"}`, `{"Sid":"","Effect":"Allow","Action":"a:b","Resource":"*"}`)},
 		{KindManaged, allow(`"Resource":["arn:aws:sqs","arn:aws-cn:sqs:cn-north-1","arn:aws:s3:::a","arn:aws:iam::123456789012:user/a","arn:aws:iam::*:*"]`)},
 		{KindManaged, allow(`"NotResource":"arn:aws:ecr:*:*:repository/${aws:PrincipalTag/team, 'none'}/${*}"`)},
@@ -237,7 +256,7 @@ func TestWellFormed(t *testing.T) {
 		{KindManaged, allow(`"Condition":{"Bool":{"aws:SecureTransport":true},"NumericLessThan":{"a:b":[3600,"7200"]}}`)},
 		{KindManaged, allow(`"Condition":{"ForAnyValue:StringLikeIfExists":{"a:b":"c*"},"Null":{"a:b":false}}`)},
 		{KindManaged, allow(`"Condition":{"DateEquals":{"a:b":["2026","2026-02","2026-02-03","2026-02-03T4:05Z","2026-02-03t04:05:06.789+01:00","1700000000"]}}`)},
-		{KindManaged, allow(`"Condition":{"StringEquals":{"a:b":"naïve"}}`)},
+		{KindManaged, allow(`"Condition":{"StringEquals":{"a:b":"naïveÿ"}}`)},
 		{KindSession, allow(`"Resource":"arn:aws:sqs:us-east-1:123456789012:q"`)},
 		{KindTrust, trusting(`"Principal":{"AWS":["123456789012","arn:aws:iam::123456789012:root","arn:aws:iam::123456789012:role/a/b","arn:aws:sts::123456789012:assumed-role/a/s","arn:aws:sts::123456789012:federated-user/f","AROAIIAAAAAAAAAAAAAAA","*"]},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`)},
 		{KindTrust, trusting(`"Principal":{"Service":["ecr.amazonaws.com","ec2.amazonaws.com.cn"],"Federated":["arn:aws:iam::123456789012:saml-provider/s","accounts.google.com"]},"Action":"sts:AssumeRole*"`)},
@@ -306,13 +325,19 @@ func TestWarnings(t *testing.T) {
 		{KindManaged, allow(`"Condition":{"Bool":{"aws:SecureTransport":"yes"}}`), `no value of aws:securetransport can match "yes"`},
 		{KindManaged, allow(`"Condition":{"NumericEquals":{"a:b":"1e3"}}`), `can match "1e3"`},
 		{KindManaged, allow(`"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/33"}}`), `can match "10.0.0.0/33"`},
+		{KindManaged, allow(`"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0"}}`), `can match "10.0.0"`},
+		{KindManaged, allow(`"Condition":{"IpAddress":{"aws:SourceIp":"fe80::1%eth0"}}`), `can match "fe80::1%eth0"`},
 		{KindManaged, allow(`"Condition":{"BinaryEquals":{"a:b":"?"}}`), `can match "?"`},
 		{KindManaged, allow(`"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3"}}`), `can match "arn:aws:s3"`},
 		{KindManaged, allow(`"Condition":{"Null":{"a:b":"maybe"}}`), `can match "maybe"`},
 		{KindManaged, allow(`"Condition":{"StringEquals":{"aws:TagKeys":"a"}}`), "neither ForAllValues nor ForAnyValue"},
 		{KindTrust, trusting(github), "a condition on token.actions.githubusercontent.com:sub is missing"},
 		{KindTrust, trusting(github + `,"Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"*"}}`), "is missing"},
-		{KindTrust, trusting(github + `,"Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"repo:acme/*"}}`), ""},
+		{KindTrust, trusting(github + `,"Condition":{"StringNotLike":{"token.actions.githubusercontent.com:sub":"repo:acme/*"}}`), "is missing"},
+		{KindTrust, trusting(github + `,"Condition":{"Null":{"token.actions.githubusercontent.com:sub":"false"}}`), "is missing"},
+		{KindTrust, trusting(github + `,"Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}`), "is missing"},
+		{KindTrust, statements(`{"Effect":"Deny",` + github + `}`), ""},
+		{KindTrust, trusting(github + `,"Condition":{"StringEquals":{"a:b":"c"},"StringLike":{"token.actions.githubusercontent.com:sub":"repo:acme/*"}}`), ""},
 	} {
 		p, err := Parse(test.kind, []byte(test.document), Options{})
 		if err != nil {
@@ -342,6 +367,9 @@ func TestLoadDenies(t *testing.T) {
 		{`{"Version":"2099-01-01","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`, false, "Allow"},
 		{`{"Statement":{"Effect":"Deny","Action":"ecr:*","Resource":"not-an-arn"}}`, false, "ExplicitDeny"},
 		{`{"Statement":{"Effect":"Deny","Action":"ecr:*"}}`, false, "ExplicitDeny"},
+		{`{"Statement":{"Effect":"Allow","Action":"ecr:*"}}`, false, "Allow"},
+		{`{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*","Resource":"*"}}`, false, "Allow"},
+		{`{"Statement":{"Effect":"Allow","NotPrincipal":"*","Action":"ecr:*","Resource":"*"}}`, false, "Allow"},
 		{`{"Statement":{"Effect":"Deny","Resource":"*"}}`, false, "ExplicitDeny"},
 		{`{"Statement":{"Effect":"Deny","Principal":"*","Action":"ecr:*","Resource":"*"}}`, false, "ExplicitDeny"},
 		{`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"ecr:*","Resource":"arn:aws:ecr:${aws:RequestedRegion}:1:a"}}`, false, "ExplicitDeny"},
@@ -359,6 +387,37 @@ func TestLoadDenies(t *testing.T) {
 		// Alone, none of them allows.
 		if d := Evaluate(request, PolicySet{Identity: []*Policy{p}}); d.Allowed {
 			t.Errorf("%s allows", test.document)
+		}
+	}
+}
+
+// What a resource's old policy says of principals that can't be understood denies, and does not allow.
+func TestLoadUnknownPrincipals(t *testing.T) {
+	repository := Repository("us-east-1", "123456789012", "app")
+	strange := Principal{ARN: "arn:aws-new:iam::123456789012:user/a", Account: "123456789012"}
+	everything := []*Policy{mustParse(t, KindManaged, allow(`"Action":"*"`))}
+	for _, test := range []struct {
+		document string
+		identity []*Policy
+		outcome  string
+	}{
+		{trusting(`"Principal":{"AWS":"` + strange.ARN + `"},"Action":"ecr:*"`), nil, "ImplicitDeny"},
+		{trusting(`"Principal":{"AWS":["nobody","*"]},"Action":"ecr:*"`), nil, "Allow"},
+		{trusting(`"NotPrincipal":{"AWS":"999999999999"},"Action":"ecr:*"`), nil, "ImplicitDeny"},
+		{statements(`{"Effect":"Deny","Principal":{"AWS":"` + strange.ARN + `"},"Action":"ecr:*"}`), everything, "ExplicitDeny"},
+		{statements(`{"Effect":"Deny","Principal":{"AWS":"nobody"},"Action":"ecr:*"}`), everything, "Allow"},
+		{statements(`{"Effect":"Deny","NotPrincipal":{"AWS":["123456789012","` + strange.ARN + `"]},"Action":"ecr:*"}`), everything, "ExplicitDeny"},
+		{`{"Version":"2099-01-01","Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*"}}`, nil, "ImplicitDeny"},
+		{`{"Version":"2099-01-01","Statement":{"Effect":"Deny","Principal":{"AWS":"999999999999"},"Action":"ecr:*"}}`, everything, "ExplicitDeny"},
+	} {
+		p, err := Load(KindRepository, []byte(test.document), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Evaluate(Request{Principal: strange, Questions: Ask([]string{"ecr:PutImage"}, repository)},
+			PolicySet{Identity: test.identity, Resources: map[Resource]ResourceSet{repository: {Policies: []*Policy{p}}}})
+		if got := outcome(d); got != test.outcome {
+			t.Errorf("%s: got %s, want %s", test.document, got, test.outcome)
 		}
 	}
 }

@@ -60,6 +60,53 @@ func TestResourcesThatAreNone(t *testing.T) {
 	}
 }
 
+// An exception for everything leaves nothing.
+func TestNotResourceEverything(t *testing.T) {
+	for _, except := range []string{"*", "arn:aws:ecr:*:*:*"} {
+		p := mustParse(t, KindManaged, allow(`"Action":"ecr:*","NotResource":"`+except+`"`))
+		r := Request{Principal: aUser, Questions: Ask([]string{"ecr:PutImage"}, Repository("us-east-1", "123456789012", "app"))}
+		if d := Evaluate(r, PolicySet{Identity: []*Policy{p}}); d.Allowed {
+			t.Errorf("all but %s: %+v", except, d)
+		}
+	}
+}
+
+// Statements whose actions are different patterns of one service are told apart.
+func TestPatternsOfOneService(t *testing.T) {
+	p := mustParse(t, KindManaged, statements(
+		`{"Effect":"Allow","Action":["ecr:Put*","ecr:List*"],"Resource":"*"}`,
+		`{"Effect":"Deny","Action":["ecr:List?ags*","ecr:Delete*"],"Resource":"*"}`,
+		`{"Effect":"Allow","Action":["ecr:Get*","s3:Put*"],"Resource":"*"}`))
+	for action, want := range map[string]string{
+		"ecr:PutImage": "Allow", "ecr:ListImages": "Allow", "ecr:ListTagsForResource": "ExplicitDeny", "ecr:DeleteRepository": "ExplicitDeny",
+		"ecr:GetImage": "Allow", "s3:PutObject": "Allow", "s3:GetObject": "ImplicitDeny", "ecr:StartImageScan": "ImplicitDeny",
+	} {
+		r := Request{Principal: aUser, Questions: Ask([]string{action}, Registry("123456789012"))}
+		if got := outcome(Evaluate(r, PolicySet{Identity: []*Policy{p}})); got != want {
+			t.Errorf("%s: got %s, want %s", action, got, want)
+		}
+	}
+}
+
+// Roles that are assumed and keys that are used demand that their own policies allow; nothing else does.
+func TestWhatDemandsTrust(t *testing.T) {
+	const role, key = "arn:aws:iam::123456789012:role/r", "arn:aws:kms:us-east-1:123456789012:key/1"
+	for _, test := range []struct {
+		action, resource string
+		reason           Reason
+	}{
+		{"sts:assumerole", role, ReasonTrust}, {"sts:tagsession", role, ReasonTrust}, {"iam:passrole", role, ""},
+		{"sts:assumerole", "arn:aws:iam::123456789012:user/u", ""}, {"sts:getsessiontoken", "*", ""}, {"sts:x", "arn:aws:ecr:us-east-1:123456789012:role/r", ""},
+		{"kms:decrypt", key, ReasonResource}, {"kms:createalias", "arn:aws:kms:us-east-1:123456789012:alias/a", ""}, {"kms:listkeys", "*", ""},
+		{"ecr:putimage", key, ""}, {"kms:x", "arn:aws:ecr:us-east-1:123456789012:key/1", ""},
+	} {
+		target := newTarget(test.resource)
+		if reason, demands := demandsTrust(test.action, &target); reason != test.reason || demands != (test.reason != "") {
+			t.Errorf("%s on %s: %q, %t", test.action, test.resource, reason, demands)
+		}
+	}
+}
+
 func TestGlob(t *testing.T) {
 	for _, test := range []struct {
 		pattern, value string

@@ -139,11 +139,8 @@ func (t *template) plain(c contexts) (string, bool) {
 }
 
 // pattern puts in the values of the variables, whose wildcards mean themselves. quoted says that the text then has quoted
-// characters, and matches only what is quoted too.
+// characters, and matches only what is quoted too. A template without variables is its own pattern.
 func (t *template) pattern(c contexts) (pattern string, quoted, ok bool) {
-	if t.parts == nil {
-		return t.text, false, true
-	}
 	var b strings.Builder
 	for i := range t.parts {
 		text, literal, ok := t.parts[i].value(c)

@@ -9,7 +9,7 @@ import (
 
 var variableContext = Context{
 	"aws:username": {"mira"}, "aws:principaltag/team": {"shop"}, "a:star": {"*"}, "a:mark": {"?"}, "a:empty": {""},
-	"a:many": {"x", "y"}, "a:none": {}, "a:arn": {"arn:aws:s3:::a"}, "a:é": {"ñ"}, "a:quoted": {quotedStar}, "a:yes": {"true"},
+	"a:many": {"x", "y"}, "a:none": {}, "a:arn": {"arn:aws:s3:::a"}, "a:é": {"ñ"}, "a:quoted": {quotedStar}, "a:marked": {quotedMark}, "x": {"y"}, "a:yes": {"true"},
 }
 
 // Templates, and the text that they become; where it is null, they match nothing.
@@ -26,6 +26,7 @@ func TestVariables(t *testing.T) {
 		{"${AWS:UserName}", true, "mira", false},
 		{"a/${aws:username}/${aws:PrincipalTag/team}/b", true, "a/mira/shop/b", false},
 		{"${a:empty}|", true, "|", false},
+		{"${x}", true, "y", false},
 		{"${a:é}", true, "ñ", false},
 		{"${*}${?}${$}", true, "*?$", false},
 		{"${$}{aws:username}", true, "${aws:username}", false},
@@ -85,12 +86,14 @@ func TestVariablesInConditions(t *testing.T) {
 		{"StringLike", "?${*}?", "?*?", true},
 		{"StringLike", "${a:é}?", "ñx", true},
 		{"StringLike", "${a:quoted}", "*", false},
+		{"StringLike", "${a:marked}", "?", false},
 		{"StringLike", "${*}", quotedStar, false},
 		{"StringNotLike", "${a:missing}*", "mira", true},
 		{"ArnLike", "arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::123456789012:user/mira", true},
 		{"ArnLike", "arn:aws:iam::*:user/${a:star}", "arn:aws:iam::123456789012:user/mira", false},
 		{"ArnEquals", "${a:arn}", "arn:aws:s3:::a", true},
 		{"ArnEquals", "${aws:username}", "mira", false},
+		{"ArnLike", "arn:aws:s3:${aws:username}", "arn:aws:s3:mira:123456789012:x", false},
 		{"ArnNotEquals", "${a:missing}", "arn:aws:s3:::a", true},
 		{"Bool", "${aws:username}", "mira", false},
 		{"Bool", "${a:yes}", "TRUE", true},
@@ -124,6 +127,7 @@ func TestVariablesInResources(t *testing.T) {
 		{"${a:missing, '*'}", "mira", false},
 		{"${a:arn}", "arn:aws:s3:::a", true},
 		{"x-${*}", "x-y", false},
+		{"${*}", quotedStar, false},
 	}
 	for _, test := range tests {
 		p, ok := newResourcePattern(repository+test.pattern, true, true)
