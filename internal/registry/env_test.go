@@ -23,6 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	watchConnections()
 	goleak.VerifyTestMain(m)
 }
 
@@ -114,6 +115,7 @@ func (e *env) must(err error) {
 func (e *env) start() {
 	e.t.Helper()
 	ctx := e.t.Context()
+	forgetConnections(e.databasePath())
 	var err error
 	e.db, err = store.Open(ctx, filepath.Join(e.dir, "db"), store.Options{Readers: 4})
 	e.must(err)
@@ -128,6 +130,8 @@ func (e *env) start() {
 	e.must(err)
 	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Limits: e.limits, Now: e.clock.Now})
 }
+
+func (e *env) databasePath() string { return filepath.Join(e.dir, "db", store.FileName) }
 
 func (e *env) stop() {
 	e.t.Helper()

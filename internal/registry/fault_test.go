@@ -2,136 +2,310 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
 	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-// faultStep is one step of a client, which can be tried again after it failed.
-type faultStep struct {
-	name string
-	do   func(*faultScript) error
-}
-
-// faultScript pushes, tags, deletes and sweeps, and remembers what was acknowledged.
-type faultScript struct {
+// script is what a client does step by step.
+type script struct {
 	*env
-	repo   Repository
-	upload string
-	layer  []byte
+	app, other *acknowledged
+	upload     string // that the client is at
 }
 
-var faultSteps = []faultStep{
-	{"start", func(s *faultScript) error {
-		u, err := change(s.env, func(tx *store.Tx) (Upload, error) { return s.StartUpload(tx, s.repo) })
-		s.upload = u.ID
-		return err
+// acknowledged is what the client was told that a repository has.
+type acknowledged struct {
+	Repository
+	layers [][]byte
+	tags   map[string][]byte // manifests
+	gone   bool
+}
+
+// The layers of the script: one that is larger than a batch of sealed chunks, and one that fits into a row.
+var large, small = noise(1, 6*seal.ChunkSize+10), noise(2, 10)
+
+// scriptSteps can each be tried again after they failed.
+var scriptSteps = []struct {
+	name string
+	do   func(*script) error
+}{
+	{"start an upload", (*script).start},
+	{"the first part", func(s *script) error { return s.part(0, 5*seal.ChunkSize) }},
+	{"the second part", func(s *script) error { return s.part(5*seal.ChunkSize, 6*seal.ChunkSize) }},
+	{"finish with the rest", func(s *script) error { return s.complete(s.app, large, large[6*seal.ChunkSize:]) }},
+	{"a layer in one request", func(s *script) error { return s.whole(s.app, emptyConfig) }},
+	{"start another upload", (*script).start},
+	{"finish it without a part", func(s *script) error { return s.complete(s.app, small, small) }},
+	{"push", func(s *script) error { return s.put(s.app, "1", imageOf(large, small)) }},
+	{"push another tag", func(s *script) error { return s.put(s.app, "2", imageOf(large, small)) }},
+	{"push another image", func(s *script) error { return s.put(s.app, "3", imageOf(small)) }},
+	{"push an index", func(s *script) error { return s.put(s.app, "index", indexOf(imageOf(small))) }},
+	{"push a referrer", func(s *script) error {
+		return s.put(s.app, "sig", referrerOf(oci.DigestOf(imageOf(large, small)), "x/sig", ""))
 	}},
-	{"part", func(s *faultScript) error {
-		done := read(s.env, func(tx *store.Tx) (Upload, error) { return s.Registry.Upload(tx, s.repo, s.upload) })
-		if done.Size > 0 {
-			return nil // The answer was lost, not the part.
-		}
-		_, err := s.sendPart(s.repo, s.upload, s.layer[:len(s.layer)/2])
-		return err
+	{"move a tag", func(s *script) error { return s.put(s.app, "2", imageOf(small)) }},
+	{"mount", func(s *script) error {
+		_, err := s.mount(s.app.Repository, s.other.Repository, oci.DigestOf(large))
+		return s.other.acknowledge(err, large)
 	}},
-	{"finish", func(s *faultScript) error {
-		_, _, err := s.finishUpload(s.repo, s.upload, s.layer[len(s.layer)/2:])
-		if errors.Is(err, ErrUploadNotFound) {
-			_, err = s.Layer(s.t.Context(), s.repo, oci.DigestOf(s.layer))
-		}
-		return err
-	}},
-	{"config", func(s *faultScript) error {
-		t, err := s.Begin(s.t.Context(), s.repo)
-		if err != nil {
+	{"push what another repository has", func(s *script) error { return s.whole(s.other, emptyConfig) }},
+	{"push to the other repository", func(s *script) error { return s.put(s.other, "1", imageOf(large)) }},
+	{"push what is there", func(s *script) error { return s.whole(s.app, large) }},
+	{"delete a tag", func(s *script) error { return s.remove(s.app, "2") }},
+	{"delete the index", func(s *script) error { return s.remove(s.app, "index") }},
+	{"delete an image", func(s *script) error { return s.remove(s.app, "1", "sig") }},
+	{"sweep", (*script).clean},
+	{"cancel an upload", func(s *script) error {
+		if err := s.start(); err != nil {
 			return err
 		}
-		_, _, err = s.finish(t, emptyConfig)
+		if err := s.part(0, 5*seal.ChunkSize); err != nil {
+			return err
+		}
+		return s.db.Update(s.t.Context(), func(tx *store.Tx) error { return s.CancelUpload(tx, s.app.Repository, s.upload) })
+	}},
+	{"sweep what is idle", func(s *script) error {
+		s.clock.Advance(48 * time.Hour)
+		s.app.layers = [][]byte{emptyConfig, small}
+		return s.clean()
+	}},
+	{"delete a repository", func(s *script) error {
+		err := s.deleteRepository(home, "app", true)
+		s.app.gone = err == nil
 		return err
 	}},
-	{"push", func(s *faultScript) error { return s.pushAgain("1") }},
-	{"tag", func(s *faultScript) error { return s.pushAgain("2") }},
-	{"delete", func(s *faultScript) error {
-		_, err := change(s.env, func(tx *store.Tx) (bool, error) {
-			_, _, err := s.DeleteImages(tx, home, s.repo.Name, []ImageID{{Tag: "2"}})
-			return true, err
-		})
-		return err
-	}},
-	{"sweep", func(s *faultScript) error {
-		_, err := s.Sweep(s.t.Context(), func(*store.Tx, ID, string, oci.Digest) error { return nil })
-		return err
-	}},
+	{"sweep what is left of it", (*script).clean},
 }
 
-// pushAgain pushes the image; that it is there already is as good.
-func (s *faultScript) pushAgain(tag string) error {
-	_, err := s.push(s.repo, tag, imageOf(s.layer))
-	var exists *ImageExistsError
-	if errors.As(err, &exists) {
-		return nil
+func (s *script) start() error {
+	u, err := change(s.env, func(tx *store.Tx) (Upload, error) { return s.StartUpload(tx, s.app.Repository) })
+	s.upload = u.ID
+	return err
+}
+
+func (s *script) part(from, to int) error {
+	_, err := s.sendPart(s.app.Repository, s.upload, large[from:to])
+	return err
+}
+
+func (s *script) complete(to *acknowledged, content, rest []byte) error {
+	_, _, err := s.finishUpload(to.Repository, s.upload, rest)
+	if errors.Is(err, ErrUploadNotFound) { // What failed was to release what had been recorded.
+		_, err = s.Layer(s.t.Context(), to.Repository, oci.DigestOf(content))
+	}
+	return to.acknowledge(err, content)
+}
+
+func (s *script) whole(to *acknowledged, content []byte) error {
+	t, err := s.Begin(s.t.Context(), to.Repository)
+	if err == nil {
+		_, _, err = s.finish(t, content)
+	}
+	return to.acknowledge(err, content)
+}
+
+// acknowledge notes a layer that the registry said it has.
+func (a *acknowledged) acknowledge(err error, content []byte) error {
+	if err == nil {
+		a.layers = append(a.layers, content)
 	}
 	return err
 }
 
-// Whichever call of the object store fails, before it does its work or after, nothing is left that the check minds, the
-// same step succeeds when it is tried again, and what was acknowledged is there.
-func TestEveryFaultOfTheObjectStore(t *testing.T) {
-	for name, fault := range map[string]blobtest.Fault{"before": blobtest.Before, "after": blobtest.After} {
-		t.Run(name, func(t *testing.T) {
-			for n := 1; ; n++ {
-				if !runFaultScript(t, n, fault) {
-					if n < 6 {
-						t.Errorf("the script calls the store %d times only", n-1)
-					}
-					return
-				}
+func (s *script) put(to *acknowledged, tag string, manifest []byte) error {
+	_, err := s.push(to.Repository, tag, manifest)
+	if err == nil {
+		to.tags[tag] = manifest
+	}
+	return err
+}
+
+func (s *script) remove(from *acknowledged, tags ...string) error {
+	var ids []ImageID
+	for _, tag := range tags {
+		ids = append(ids, ImageID{Tag: tag})
+	}
+	failures, err := change(s.env, func(tx *store.Tx) (failures []Failure, err error) {
+		_, failures, err = s.DeleteImages(tx, home, from.Name, ids)
+		return failures, err
+	})
+	if err == nil && len(failures) > 0 {
+		err = errors.New(failures[0].Reason)
+	}
+	for _, tag := range tags {
+		if err == nil {
+			delete(from.tags, tag)
+		}
+	}
+	return err
+}
+
+func (s *script) clean() error {
+	_, err := s.Sweep(s.t.Context(), func(*store.Tx, ID, string, oci.Digest) error { return nil })
+	if err == nil {
+		_, err = s.SweepOrphans(s.t.Context())
+	}
+	return err
+}
+
+// verify checks that what was acknowledged is there, and that nothing is damaged.
+func (s *script) verify(when string) {
+	s.t.Helper()
+	_, faults := s.faults()
+	for _, fault := range faults {
+		s.t.Errorf("%s: %s", when, fault)
+	}
+	for _, a := range []*acknowledged{s.app, s.other} {
+		if a.gone {
+			continue
+		}
+		for _, content := range a.layers {
+			if got, err := s.content(a.Repository, oci.DigestOf(content)); err != nil || !bytes.Equal(got, content) {
+				s.t.Errorf("%s: read %d bytes of %d of a layer of %s: %v", when, len(got), len(content), a.Name, err)
 			}
-		})
+		}
+		for tag, manifest := range a.tags {
+			if got, err := s.pull(a.Repository, tag); err != nil || !bytes.Equal(got, manifest) {
+				s.t.Errorf("%s: %s of %s is %q: %v", when, tag, a.Name, got, err)
+			}
+		}
 	}
 }
 
-// runFaultScript runs the script with the n-th call of the object store failing, and reports whether there was one.
-func runFaultScript(t *testing.T, n int, fault blobtest.Fault) bool {
-	t.Helper()
-	e := newEnv(t, nil)
-	s := &faultScript{env: e, repo: e.create("team/app"), layer: bytes.Repeat([]byte("layer "), 100_000)}
-	e.blobs.Use(blobtest.Nth(n, fault))
-	hit := false
-	for _, step := range faultSteps {
+// pull reads the manifest that a tag points to.
+func (e *env) pull(repo Repository, tag string) ([]byte, error) {
+	digest, err := e.ResolveTag(e.t.Context(), repo, tag)
+	if err != nil {
+		return nil, err
+	}
+	m, err := e.Manifest(e.t.Context(), repo, digest)
+	if err != nil {
+		return nil, err
+	}
+	return m.Body, nil
+}
+
+// injector makes one call fail.
+type injector interface {
+	// use makes the nth call from now on fail; 0 fails none.
+	use(nth int)
+	// renew is told of each step.
+	renew() error
+	hits() bool
+}
+
+type blobFaults struct {
+	store *blobtest.Faulty
+	fault blobtest.Fault
+	plan  func(int, blobtest.Fault) blobtest.Plan
+}
+
+func (f *blobFaults) use(nth int) {
+	f.store.Use(nil)
+	if nth > 0 {
+		f.store.Use(f.plan(nth, f.fault))
+	}
+}
+
+func (f *blobFaults) renew() error { return nil }
+func (f *blobFaults) hits() bool   { return f.store.Hit() }
+
+// scripted is a stopped registry for the script to begin with.
+func scripted(t *testing.T) *script {
+	s := &script{env: startEnv(t, t.TempDir(), nil)}
+	s.app, s.other = &acknowledged{Repository: s.create("app")}, &acknowledged{Repository: s.create("other")}
+	s.stop()
+	return s
+}
+
+// again is the script on a copy of the data.
+func (s *script) again(t *testing.T) *script {
+	return &script{env: s.clone(t), app: &acknowledged{Repository: s.app.Repository, tags: map[string][]byte{}},
+		other: &acknowledged{Repository: s.other.Repository, tags: map[string][]byte{}}}
+}
+
+// run runs the script with the nth call failing, and reports whether there were as many. Whichever it is: nothing is
+// damaged by it, the step that failed succeeds when it is tried again, and what was acknowledged is there.
+func (s *script) run(faults injector, nth int) (hit bool) {
+	s.t.Helper()
+	faults.use(nth)
+	for _, step := range scriptSteps {
+		when := fmt.Sprintf("call %d: %s", nth, step.name)
+		s.must(faults.renew())
 		err := step.do(s)
-		if err == nil {
+		if hit || !faults.hits() {
+			if err != nil {
+				s.t.Fatalf("%s: %v", when, err)
+			}
 			continue
 		}
-		if !e.blobs.Hit() {
-			t.Fatalf("call %d, %s: %v", n, step.name, err)
-		}
 		hit = true
-		e.blobs.Use(nil)
-		s.wantClean(n, step.name)
+		faults.use(0)
+		s.verify(when + ", which failed")
+		if err == nil {
+			continue // It came through all the same.
+		}
 		if err := step.do(s); err != nil {
-			t.Fatalf("call %d, %s again: %v", n, step.name, err)
+			s.t.Fatalf("%s, again: %v", when, err)
 		}
 	}
-	hit = hit || e.blobs.Hit()
-	e.blobs.Use(nil)
-	s.wantClean(n, "the end")
-	e.wantContent(s.repo, s.layer)
-	if got := read(e, func(tx *store.Tx) (Image, error) { return e.ImageByID(tx, s.repo, ImageID{Tag: "1"}) }); got.Digest != oci.DigestOf(imageOf(s.layer)) {
-		t.Errorf("call %d: the tag points to %s", n, got.Digest)
+	hit = hit || faults.hits()
+	faults.use(0)
+	s.verify(fmt.Sprintf("call %d: at the end", nth))
+	s.clock.Advance(48 * time.Hour)
+	s.must(s.clean())
+	if done := s.check(); done.Orphans > 0 || done.Objects != int64(len(s.keys())) {
+		s.t.Errorf("call %d: %d orphans, %d objects in use of %d", nth, done.Orphans, done.Objects, len(s.keys()))
 	}
 	return hit
 }
 
-func (s *faultScript) wantClean(n int, where string) {
-	s.t.Helper()
-	_, err := s.Check(context.Background(), func(text string) { s.t.Errorf("call %d, after %s: %s", n, where, text) }, func(Checked) {})
-	if err != nil {
-		s.t.Errorf("call %d, after %s: %v", n, where, err)
+// everyFault runs the script for each call in turn until it comes through.
+func everyFault(t *testing.T, least int, inject func(*env) injector) {
+	t.Parallel() // They mostly wait for the disk.
+	made := scripted(t)
+	for nth := 1; !t.Failed(); nth++ {
+		s := made.again(t)
+		hit := s.run(inject(s.env), nth)
+		s.stop()
+		if hit {
+			continue
+		}
+		if nth-1 < least {
+			t.Errorf("the script makes %d calls only", nth-1)
+		}
+		t.Logf("%d calls", nth-1)
+		return
+	}
+}
+
+func TestEveryFaultOfTheObjectStore(t *testing.T) {
+	for name, fault := range map[string]blobtest.Fault{"before": blobtest.Before, "after": blobtest.After} {
+		t.Run(name, func(t *testing.T) {
+			everyFault(t, 25, func(e *env) injector { return &blobFaults{e.blobs, fault, blobtest.Nth} })
+		})
+	}
+}
+
+// From some call on the store is gone, until the client tries again.
+func TestObjectStoreGone(t *testing.T) {
+	everyFault(t, 25, func(e *env) injector { return &blobFaults{e.blobs, blobtest.Before, blobtest.From} })
+}
+
+func TestEveryFaultOfTheDatabase(t *testing.T) {
+	var last *sqlFaults
+	everyFault(t, 150, func(e *env) injector {
+		last = &sqlFaults{path: e.databasePath()}
+		return last
+	})
+	if last.commits < len(scriptSteps)-5 {
+		t.Errorf("only %d commits could fail", last.commits)
 	}
 }

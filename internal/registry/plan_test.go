@@ -224,7 +224,7 @@ func TestPlansTakeTheNarrowIndex(t *testing.T) {
 // explainer opens the database beside the store, which explains nothing.
 func (e *env) explainer() *sql.DB {
 	e.t.Helper()
-	location := url.URL{Scheme: "file", Path: filepath.Join(e.dir, "db", store.FileName), RawQuery: "vfs=unix-excl"}
+	location := url.URL{Scheme: "file", Path: e.databasePath(), RawQuery: "vfs=unix-excl"}
 	db, err := sql.Open("sqlite", location.String())
 	e.must(err)
 	return db

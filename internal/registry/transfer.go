@@ -471,7 +471,7 @@ func (t *Transfer) Close() error {
 	}
 	if t.state == nil {
 		// The request may be over, and its context with it. Of a committed object, this leaves everything.
-		return t.bytes.Abort(context.Background())
+		return errors.Join(t.bytes.Abort(context.Background()), t.bytes.Close())
 	}
 	return t.bytes.Close()
 }

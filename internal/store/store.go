@@ -131,7 +131,9 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	tx := &Tx{c: c}
 	defer func() {
 		tx.end()
-		c.run(stmtCommit) // Nothing was written, so nothing is lost if this fails; the next BEGIN would report it.
+		if c.run(stmtCommit) != nil { // Nothing was written, so nothing is lost; but the next BEGIN needs an end of this.
+			c.run(stmtRollback)
+		}
 	}()
 	if err := fn(tx); err != nil {
 		return err
