@@ -143,7 +143,7 @@ func (e *env) stop() {
 // clone starts a registry on a copy of the data of one that is stopped.
 func (e *env) clone(t testing.TB) *env {
 	t.Helper()
-	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: e.clock, limits: e.limits, root: e.root}
+	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root}
 	c.must(os.CopyFS(c.dir, os.DirFS(e.dir)))
 	c.start()
 	return c

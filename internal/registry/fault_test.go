@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -195,9 +197,8 @@ func (e *env) pull(repo Repository, tag string) ([]byte, error) {
 // injector makes one call fail.
 type injector interface {
 	// use makes the nth call from now on fail; 0 fails none.
-	use(nth int)
-	// renew is told of each step.
-	renew() error
+	use(nth int) error
+	// hits reports whether it has failed.
 	hits() bool
 }
 
@@ -207,82 +208,82 @@ type blobFaults struct {
 	plan  func(int, blobtest.Fault) blobtest.Plan
 }
 
-func (f *blobFaults) use(nth int) {
+func (f *blobFaults) use(nth int) error {
 	f.store.Use(nil)
 	if nth > 0 {
 		f.store.Use(f.plan(nth, f.fault))
 	}
+	return nil
 }
 
-func (f *blobFaults) renew() error { return nil }
-func (f *blobFaults) hits() bool   { return f.store.Hit() }
+func (f *blobFaults) hits() bool { return f.store.Hit() }
 
-// scripted is a stopped registry for the script to begin with.
-func scripted(t *testing.T) *script {
-	s := &script{env: startEnv(t, t.TempDir(), nil)}
-	s.app, s.other = &acknowledged{Repository: s.create("app")}, &acknowledged{Repository: s.create("other")}
-	s.stop()
-	return s
-}
-
-// again is the script on a copy of the data.
+// again is the script on a copy of the data, which must not be in use.
 func (s *script) again(t *testing.T) *script {
-	return &script{env: s.clone(t), app: &acknowledged{Repository: s.app.Repository, tags: map[string][]byte{}},
-		other: &acknowledged{Repository: s.other.Repository, tags: map[string][]byte{}}}
+	c := &script{env: s.clone(t), upload: s.upload}
+	for from, to := range map[*acknowledged]**acknowledged{s.app: &c.app, s.other: &c.other} {
+		copied := *from
+		copied.layers, copied.tags = slices.Clone(from.layers), maps.Clone(from.tags)
+		*to = &copied
+	}
+	return c
 }
 
-// run runs the script with the nth call failing, and reports whether there were as many. Whichever it is: nothing is
-// damaged by it, the step that failed succeeds when it is tried again, and what was acknowledged is there.
-func (s *script) run(faults injector, nth int) (hit bool) {
+// fail does a step with the nth call failing, and reports whether there were as many. Whichever it is: nothing is damaged
+// by it, the step succeeds when it is tried again, and what was acknowledged is there, before a sweep and after.
+func (s *script) fail(what string, step func(*script) error, faults injector, nth int) bool {
 	s.t.Helper()
-	faults.use(nth)
-	for _, step := range scriptSteps {
-		when := fmt.Sprintf("call %d: %s", nth, step.name)
-		s.must(faults.renew())
-		err := step.do(s)
-		if hit || !faults.hits() {
-			if err != nil {
-				s.t.Fatalf("%s: %v", when, err)
-			}
-			continue
+	s.must(faults.use(nth))
+	err := step(s)
+	hit := faults.hits()
+	s.must(faults.use(0))
+	if !hit {
+		if err != nil {
+			s.t.Fatalf("%s: %v", what, err)
 		}
-		hit = true
-		faults.use(0)
-		s.verify(when + ", which failed")
-		if err == nil {
-			continue // It came through all the same.
-		}
-		if err := step.do(s); err != nil {
-			s.t.Fatalf("%s, again: %v", when, err)
-		}
+		return false
 	}
-	hit = hit || faults.hits()
-	faults.use(0)
-	s.verify(fmt.Sprintf("call %d: at the end", nth))
+	what = fmt.Sprintf("%s, with call %d failing", what, nth)
+	s.verify(what)
+	if err != nil { // It may as well have come through.
+		if err := step(s); err != nil {
+			s.t.Fatalf("%s, again: %v", what, err)
+		}
+		s.verify(what + ", again")
+	}
 	s.clock.Advance(48 * time.Hour)
 	s.must(s.clean())
 	if done := s.check(); done.Orphans > 0 || done.Objects != int64(len(s.keys())) {
-		s.t.Errorf("call %d: %d orphans, %d objects in use of %d", nth, done.Orphans, done.Objects, len(s.keys()))
+		s.t.Errorf("%s: %d orphans, %d objects in use of %d", what, done.Orphans, done.Objects, len(s.keys()))
 	}
-	return hit
+	return true
 }
 
-// everyFault runs the script for each call in turn until it comes through.
+// everyFault goes through the script, and fails every call of each step in turn.
 func everyFault(t *testing.T, least int, inject func(*env) injector) {
 	t.Parallel() // They mostly wait for the disk.
-	made := scripted(t)
-	for nth := 1; !t.Failed(); nth++ {
-		s := made.again(t)
-		hit := s.run(inject(s.env), nth)
-		s.stop()
-		if hit {
-			continue
+	s, calls := &script{env: startEnv(t, t.TempDir(), nil)}, 0
+	for name, a := range map[string]**acknowledged{"app": &s.app, "other": &s.other} {
+		*a = &acknowledged{Repository: s.create(name), tags: map[string][]byte{}}
+	}
+	s.stop()
+	for _, step := range scriptSteps {
+		for nth := 1; ; nth++ {
+			c := s.again(t)
+			hit := c.fail(step.name, step.do, inject(c.env), nth)
+			c.stop()
+			if t.Failed() {
+				return
+			}
+			if !hit {
+				s = c
+				break
+			}
+			calls++
 		}
-		if nth-1 < least {
-			t.Errorf("the script makes %d calls only", nth-1)
-		}
-		t.Logf("%d calls", nth-1)
-		return
+	}
+	if t.Logf("%d calls", calls); calls < least {
+		t.Errorf("the script makes %d calls only", calls)
 	}
 }
 
@@ -300,12 +301,9 @@ func TestObjectStoreGone(t *testing.T) {
 }
 
 func TestEveryFaultOfTheDatabase(t *testing.T) {
-	var last *sqlFaults
-	everyFault(t, 150, func(e *env) injector {
-		last = &sqlFaults{path: e.databasePath()}
-		return last
-	})
-	if last.commits < len(scriptSteps)-5 {
-		t.Errorf("only %d commits could fail", last.commits)
+	commits := 0
+	everyFault(t, 200, func(e *env) injector { return &sqlFaults{path: e.databasePath(), commits: &commits} })
+	if commits < len(scriptSteps) {
+		t.Errorf("only %d commits failed", commits)
 	}
 }

@@ -44,27 +44,23 @@ func forgetConnections(path string) {
 // checkpointer is which of a database's connections copies its log, on a goroutine of its own: the second that is opened.
 const checkpointer = 1
 
-// sqlFaults makes one statement or commit of a database fail. A statement is counted when it is compiled, which renew has
-// every connection do again for all statements; so one that runs many times in between counts once.
+// sqlFaults makes one statement or commit of a database fail. A statement is counted when it is compiled, which use has
+// every connection do again for all statements; so one that runs many times counts once.
 type sqlFaults struct {
-	path string
+	path    string
+	commits *int // counts the commits that failed
 
-	mu      sync.Mutex
-	nth     int // 0 fails nothing
-	calls   int // since use
-	commits int // in all
-	hit     bool
+	mu    sync.Mutex
+	nth   int
+	calls int
+	hit   bool
 }
 
-// use makes the nth of the statements from now on fail; 0 fails none.
-func (f *sqlFaults) use(nth int) {
+// use is for when nothing uses the database.
+func (f *sqlFaults) use(nth int) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.nth, f.calls, f.hit = nth, 0, false
-}
-
-// renew has all statements counted again. Nothing may use the database meanwhile.
-func (f *sqlFaults) renew() error {
+	f.mu.Unlock()
 	connections.mu.Lock()
 	defer connections.mu.Unlock()
 	for i, c := range connections.of[f.path] {
@@ -96,13 +92,11 @@ func (f *sqlFaults) authorize(action sqlite.AuthorizerActionCode, what, _, _, _ 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls++
-	if commit {
-		f.commits++
-	}
-	if f.calls != f.nth {
+	if f.calls++; f.calls != f.nth {
 		return sqlite.AuthorizerOK
 	}
-	f.hit = true
+	if f.hit = true; commit {
+		*f.commits++
+	}
 	return sqlite.AuthorizerDeny
 }
