@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/coffer-registry/coffer/internal/audit"
-	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/registry"
 )
 
@@ -49,11 +47,7 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 
 // checkTrail opens every segment of the trail.
 func checkTrail(ctx context.Context, st *state, fault func(string), read func(records int64)) error {
-	key, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
-	if err != nil {
-		return err
-	}
-	reader, err := audit.NewReader(st.db, key)
+	reader, err := st.trailReader()
 	if err != nil {
 		return err
 	}

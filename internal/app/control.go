@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/audit"
-	"github.com/coffer-registry/coffer/internal/kms"
 )
 
 // The control socket lies in the data folder. Whoever may open it may read all of the data folder anyway, root key and
@@ -76,7 +75,7 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A reader of its own, since a server that stops doesn't wait for this.
-	reader, err := audit.NewReader(s.state.db, s.trailKey)
+	reader, err := s.state.trailReader()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -123,11 +122,7 @@ func Tail(ctx context.Context, c Config, o TailOptions, w io.Writer) error {
 		return fmt.Errorf("no server runs on the data folder %s, so that nothing new comes; leave --follow out", c.Data)
 	}
 	return withState(ctx, c, func(st *state) error {
-		key, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
-		if err != nil {
-			return err
-		}
-		reader, err := audit.NewReader(st.db, key)
+		reader, err := st.trailReader()
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,6 @@ import (
 	"github.com/coffer-registry/coffer/internal/ociserver"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
-	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -38,8 +37,6 @@ type Options struct {
 	Evaluate func(policy.Request) policy.Decision
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// SweepEvery is the pause between sweeps; 0 is that of the limits.
-	SweepEvery time.Duration
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 }
@@ -56,8 +53,6 @@ type Server struct {
 	public  *http.Server
 	admin   *http.Server
 	control *http.Server
-	// trailKey is what the trail is sealed under.
-	trailKey seal.Key
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
@@ -74,7 +69,7 @@ func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: o.Log, failed: make(chan error, 8), sweep: o.SweepEvery}
+	s := &Server{config: c, log: o.Log, failed: make(chan error, 8)}
 	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -141,13 +136,12 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if s.sweep == 0 {
-		s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
-	}
-	if s.trailKey, err = st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail}); err != nil {
+	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
+	trailKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	if err != nil {
 		return err
 	}
-	if s.trail, err = audit.New(st.db, s.trailKey); err != nil {
+	if s.trail, err = audit.New(st.db, trailKey); err != nil {
 		return err
 	}
 	tokenKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeToken})

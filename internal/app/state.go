@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/kms"
@@ -107,4 +108,13 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 		return err
 	}
 	return errors.Join(fn(st), st.close())
+}
+
+// trailReader opens the trail for reading. Close it.
+func (st *state) trailReader() (*audit.Reader, error) {
+	key, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	if err != nil {
+		return nil, err
+	}
+	return audit.NewReader(st.db, key)
 }

@@ -32,20 +32,12 @@ func (r *Reader) Check(ctx context.Context, fault func(string), read func(record
 
 func (r *Reader) ids(ctx context.Context, after int64) (ids []int64, err error) {
 	err = r.db.View(ctx, func(tx *store.Tx) error {
-		ids = nil
 		rows, err := tx.Query(`SELECT id FROM audit WHERE id > $1 ORDER BY id LIMIT $2`, after, followPage)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		return rows.Err()
+		ids, err = store.Collect(rows, store.Value[int64])
+		return err
 	})
 	return ids, err
 }

@@ -234,20 +234,12 @@ func ValidAccessKeyID(id string) bool {
 func (d *Directory) Check(ctx context.Context, fault func(string)) (keys int, err error) {
 	var ids []string
 	err = d.db.View(ctx, func(tx *store.Tx) error {
-		ids = nil
 		rows, err := tx.Query(`SELECT id FROM access_key WHERE active = 1 ORDER BY id`)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			ids = append(ids, id)
-		}
-		return rows.Err()
+		ids, err = store.Collect(rows, store.Value[string])
+		return err
 	})
 	for _, id := range ids {
 		if _, err := d.AccessKey(ctx, id); err != nil {

@@ -85,7 +85,7 @@ func (c *checker) repositories() error {
 			if err != nil {
 				return err
 			}
-			ids, err = collect(rows, func(row scanner) (id int64, err error) { return id, row.Scan(&id) })
+			ids, err = store.Collect(rows, store.Value[int64])
 			return err
 		})
 		if err != nil || len(ids) == 0 {
@@ -119,7 +119,7 @@ func (c *checker) repository(id int64) error {
 			if err != nil {
 				return err
 			}
-			if page, err = collect(rows, scanImage); err != nil {
+			if page, err = store.Collect(rows, scanImage); err != nil {
 				return err
 			}
 			for _, image := range page {
@@ -257,7 +257,7 @@ func (c *checker) layers() error {
 			if err != nil {
 				return err
 			}
-			page, err = collect(rows, scanOwnedLayer)
+			page, err = store.Collect(rows, scanOwnedLayer)
 			return err
 		})
 		if err != nil || len(page) == 0 {
@@ -348,8 +348,9 @@ func (c *checker) uploads() error {
 			if err != nil {
 				return err
 			}
-			page, err = collect(rows, func(s scanner) (u row, err error) {
-				return u, s.Scan(&u.ID, &u.repository, &u.object, &u.wrapped, &u.Size, &u.sealed)
+			page, err = store.Collect(rows, func(s store.Scanner) (u row, err error) {
+				err = s.Scan(&u.ID, &u.repository, &u.object, &u.wrapped, &u.Size, &u.sealed)
+				return u, err
 			})
 			return err
 		})

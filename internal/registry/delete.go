@@ -208,16 +208,7 @@ func (r *Registry) texts(tx *store.Tx, query string, args ...any) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var texts []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		texts = append(texts, s)
-	}
-	return texts, rows.Err()
+	return store.Collect(rows, store.Value[string])
 }
 
 // deleteImage deletes an image and its tags, which it returns. Its layers stay for a while, and its referrers follow it.

@@ -28,7 +28,7 @@ type Layer struct {
 
 const layerColumns = `digest, size, media_type, domain, object, data_key, idle_since`
 
-func scanLayer(row scanner) (Layer, error) {
+func scanLayer(row store.Scanner) (Layer, error) {
 	var l Layer
 	var digest string
 	var idle *int64
@@ -49,18 +49,18 @@ type ownedLayer struct {
 }
 
 // scanOwnedLayer scans a layer after the repository that it belongs to.
-func scanOwnedLayer(row scanner) (o ownedLayer, err error) {
+func scanOwnedLayer(row store.Scanner) (o ownedLayer, err error) {
 	o.Layer, err = scanLayer(prefixed{row, &o.repository})
 	return o, err
 }
 
 // prefixed scans rows that have one column before those that the scan expects.
 type prefixed struct {
-	scanner
+	store.Scanner
 	first any
 }
 
-func (p prefixed) Scan(dest ...any) error { return p.scanner.Scan(append([]any{p.first}, dest...)...) }
+func (p prefixed) Scan(dest ...any) error { return p.Scanner.Scan(append([]any{p.first}, dest...)...) }
 
 func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Layer, error) {
 	l, err := scanLayer(tx.QueryRow(`SELECT `+layerColumns+` FROM layer WHERE repository = $1 AND digest = $2`, repository, string(digest)))

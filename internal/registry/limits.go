@@ -87,6 +87,9 @@ type Limits struct{ set map[Limit]int64 }
 func NewLimits(changes map[string]int64) (Limits, error) {
 	l := Limits{set: map[Limit]int64{}}
 	definitions := Definitions()
+	for _, d := range definitions {
+		l.set[d.Limit] = d.Default
+	}
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		value := changes[name]
 		i := slices.IndexFunc(definitions, func(d Definition) bool { return string(d.Limit) == name })

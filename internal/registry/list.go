@@ -38,7 +38,7 @@ func (r *Registry) Images(tx *store.Tx, repo Repository, status TagStatus, after
 	if err != nil {
 		return nil, fmt.Errorf("list the images of %s: %w", repo.Name, err)
 	}
-	images, err := collect(rows, scanImage)
+	images, err := store.Collect(rows, scanImage)
 	if err != nil {
 		return nil, err
 	}
@@ -55,27 +55,6 @@ func (r *Registry) imageTags(tx *store.Tx, repository int64, image Image) ([]str
 		return nil, nil
 	}
 	return r.texts(tx, `SELECT name FROM tag WHERE repository = $1 AND digest = $2 ORDER BY name`, repository, string(image.Digest))
-}
-
-// rowIterator is several rows.
-type rowIterator interface {
-	scanner
-	Next() bool
-	Err() error
-	Close() error
-}
-
-func collect[T any](rows rowIterator, scan func(scanner) (T, error)) ([]T, error) {
-	defer rows.Close()
-	all := []T{}
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, rows.Err()
 }
 
 // ImageByID finds an image with its tags by digest, tag or both. The error is ErrImageNotFound.
@@ -117,7 +96,7 @@ func (r *Registry) ImageIDs(tx *store.Tx, repo Repository, status TagStatus, aft
 		if err != nil {
 			return nil, fmt.Errorf("list the images of %s: %w", repo.Name, err)
 		}
-		images, err := collect(rows, scanImage)
+		images, err := store.Collect(rows, scanImage)
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +186,7 @@ func (r *Registry) referrerPage(tx *store.Tx, repo Repository, subject oci.Diges
 	if err != nil {
 		return nil, fmt.Errorf("list the referrers of %s: %w", subject, err)
 	}
-	return collect(rows, scanImage)
+	return store.Collect(rows, scanImage)
 }
 
 func (r *Registry) referrer(tx *store.Tx, repo Repository, image Image) (Referrer, error) {

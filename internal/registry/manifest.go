@@ -38,7 +38,7 @@ type Manifest struct {
 
 const imageColumns = `digest, media_type, artifact_type, subject, manifest_size, image_size, tags, pushed_at, pulled_at`
 
-func scanImage(row scanner) (Image, error) {
+func scanImage(row store.Scanner) (Image, error) {
 	var i Image
 	var digest string
 	var subject *string

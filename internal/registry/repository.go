@@ -132,10 +132,7 @@ func (r *Registry) Find(ctx context.Context, id ID, name string) (Repository, er
 	})
 }
 
-// scanner is a row or the current one of several.
-type scanner interface{ Scan(dest ...any) error }
-
-func (r *Registry) scanRepository(row scanner) (Repository, error) {
+func (r *Registry) scanRepository(row store.Scanner) (Repository, error) {
 	var repo Repository
 	var created, scanOnPush int64
 	var mutability, filters string
@@ -164,16 +161,7 @@ func (r *Registry) Repositories(tx *store.Tx, id ID, after string, limit int) ([
 	if err != nil {
 		return nil, fmt.Errorf("list repositories: %w", err)
 	}
-	defer rows.Close()
-	repos := []Repository{}
-	for rows.Next() {
-		repo, err := r.scanRepository(rows)
-		if err != nil {
-			return nil, err
-		}
-		repos = append(repos, repo)
-	}
-	return repos, rows.Err()
+	return store.Collect(rows, r.scanRepository)
 }
 
 // SetMutability changes whether existing tags may be pushed again; it leaves the tags that exist alone. The error is

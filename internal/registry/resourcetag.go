@@ -59,16 +59,10 @@ func (r *Registry) ResourceTags(tx *store.Tx, repo Repository) ([]ResourceTag, e
 	if err != nil {
 		return nil, fmt.Errorf("list the tags of repository %s: %w", repo.Name, err)
 	}
-	defer rows.Close()
-	tags := []ResourceTag{}
-	for rows.Next() {
-		var t ResourceTag
-		if err := rows.Scan(&t.Key, &t.Value); err != nil {
-			return nil, err
-		}
-		tags = append(tags, t)
-	}
-	return tags, rows.Err()
+	return store.Collect(rows, func(row store.Scanner) (t ResourceTag, err error) {
+		err = row.Scan(&t.Key, &t.Value)
+		return t, err
+	})
 }
 
 func checkResourceTags(tags []ResourceTag) error {

@@ -62,7 +62,7 @@ func (r *Registry) sweepUploads(tx *store.Tx, total *int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look for stale uploads: %w", err)
 	}
-	uploads, err := collect(rows, scanUploadKey)
+	uploads, err := store.Collect(rows, scanUploadKey)
 	if err != nil {
 		return 0, err
 	}
@@ -81,8 +81,9 @@ func (r *Registry) sweepUploads(tx *store.Tx, total *int) (int, error) {
 }
 
 // scanUploadKey scans what it takes to remove an upload.
-func scanUploadKey(row scanner) (u Upload, err error) {
-	return u, row.Scan(&u.ID, &u.object, &u.revision)
+func scanUploadKey(row store.Scanner) (u Upload, err error) {
+	err = row.Scan(&u.ID, &u.object, &u.revision)
+	return u, err
 }
 
 func (r *Registry) sweepLayers(tx *store.Tx, total *int) (int, error) {
@@ -99,7 +100,7 @@ func (r *Registry) removeLayers(tx *store.Tx, query string, args ...any) (int, e
 	if err != nil {
 		return 0, fmt.Errorf("look for idle layers: %w", err)
 	}
-	layers, err := collect(rows, scanOwnedLayer)
+	layers, err := store.Collect(rows, scanOwnedLayer)
 	if err != nil {
 		return 0, err
 	}
@@ -123,7 +124,7 @@ func (r *Registry) sweepReferrers(tx *store.Tx, referee Referee, total *int) (in
 		imageKey
 		repositoryKey
 	}
-	referrers, err := collect(rows, func(row scanner) (d doomed, err error) {
+	referrers, err := store.Collect(rows, func(row store.Scanner) (d doomed, err error) {
 		err = row.Scan(&d.repository, &d.digest, &d.Account, &d.Region, &d.name)
 		return d, err
 	})
@@ -196,7 +197,7 @@ func (r *Registry) emptyOfUploads(tx *store.Tx, repository int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	uploads, err := collect(rows, scanUploadKey)
+	uploads, err := store.Collect(rows, scanUploadKey)
 	for _, u := range uploads {
 		if err := r.removeUpload(tx, u, true); err != nil {
 			return 0, err

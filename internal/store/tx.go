@@ -220,3 +220,26 @@ func (r Row) Scan(dest ...any) error {
 	rows.Close()
 	return rows.err
 }
+
+// Scanner is a row, or the current one of several.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Collect scans all rows and closes them. What it returns is not nil unless the error isn't.
+func Collect[T any](rows *Rows, scan func(Scanner) (T, error)) ([]T, error) {
+	defer rows.Close()
+	all := []T{}
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// Value scans a row of one column, for Collect.
+func Value[T any](row Scanner) (v T, err error) {
+	err = row.Scan(&v)
+	return v, err
+}
