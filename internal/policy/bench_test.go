@@ -24,12 +24,12 @@ func benchmarkSet(tb testing.TB) (Request, PolicySet) {
 		{"Effect":"Allow","Principal":{"AWS":["222222222222","arn:aws:iam::333333333333:role/Deploy"]},"Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"]},
 		{"Effect":"Deny","Principal":"*","Action":"ecr:*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)
 	set.Resources = map[Resource]ResourceSet{repository: {Policies: []*Policy{own}, Context: Context{"aws:resourcetag/team": {"team"}}}}
+	set.Context = Context{"aws:principaltag/team": {"team"}, "aws:principalaccount": {"111111111111"}}
 	return Request{
 		Principal: Principal{ARN: "arn:aws:sts::111111111111:assumed-role/Builder/run1", Account: "111111111111", Role: "arn:aws:iam::111111111111:role/ci/Builder"},
 		Questions: Ask([]string{"ecr:BatchGetImage"}, repository),
 		Context: Context{
-			"aws:securetransport": {"true"}, "aws:sourceip": {"10.1.2.3"}, "aws:principaltag/team": {"team"},
-			"aws:currenttime": {"2026-01-15T12:00:00Z"}, "aws:principalaccount": {"111111111111"},
+			"aws:securetransport": {"true"}, "aws:sourceip": {"10.1.2.3"}, "aws:currenttime": {"2026-01-15T12:00:00Z"},
 		},
 	}, set
 }

@@ -21,7 +21,7 @@ func holds(t *testing.T, operator string, policy, values []string, request Conte
 	if values != nil {
 		in["a:key"] = values
 	}
-	return c.holds(contexts{nil, in}, false)
+	return c.holds(contexts{request: in}, false)
 }
 
 // Every operator: which value of a context matches which of the policy. What a negated operator says is the opposite,
@@ -236,10 +236,10 @@ func TestAmbiguousKey(t *testing.T) {
 	in.Put("aws:ResourceTag/TEAM", "b")
 	for _, operator := range []string{"StringEquals", "StringNotEquals", "StringLikeIfExists", "ForAllValues:StringEquals", "Null"} {
 		c, _, _ := newCondition(rawCondition{operator, "aws:resourcetag/team", []string{"a", "true", "*"}}, true)
-		if c.holds(contexts{in, nil}, false) {
+		if c.holds(contexts{resource: in}, false) {
 			t.Errorf("%s holds for Allow", operator)
 		}
-		if !c.holds(contexts{in, nil}, true) {
+		if !c.holds(contexts{resource: in}, true) {
 			t.Errorf("%s does not hold for Deny", operator)
 		}
 	}

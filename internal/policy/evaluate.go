@@ -55,7 +55,7 @@ func (e *evaluation) answer(q *Question) Decision {
 	}
 	e.target = newTarget(q.Resource.ARN)
 	e.own = e.set.Resources[q.Resource]
-	e.in = contexts{e.own.Context, e.request.Context}
+	e.in = contexts{e.own.Context, e.request.Context, e.set.Context}
 	e.foreign = q.Resource.Account == "" || q.Resource.Account != e.Account
 
 	var v verdicts

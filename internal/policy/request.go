@@ -144,6 +144,9 @@ type PolicySet struct {
 	Endpoint []*Policy
 	// Resources holds what is attached to the resources that are asked about. A resource that isn't in it has nothing.
 	Resources map[Resource]ResourceSet
+	// Context holds the condition keys that every request of the principal has alike, such as its tags, so that they are
+	// gathered once and not for each request. Of a key that the request or the resource gives too, theirs counts.
+	Context Context
 }
 
 // ResourceSet is what is attached to a resource.

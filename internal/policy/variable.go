@@ -5,14 +5,17 @@ import (
 	"unicode/utf8"
 )
 
-// contexts are where keys of a question are looked up: first among those of its resource.
-type contexts struct{ resource, request Context }
+// contexts are where keys of a question are looked up: first among those of its resource, last among those of its caller.
+type contexts struct{ resource, request, caller Context }
 
 func (c contexts) get(key string) []string {
 	if values, ok := c.resource[key]; ok {
 		return values
 	}
-	return c.request[key]
+	if values, ok := c.request[key]; ok {
+		return values
+	}
+	return c.caller[key]
 }
 
 // single returns the value of a key that has exactly one; variables can stand for no others.

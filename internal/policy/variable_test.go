@@ -57,7 +57,7 @@ func TestVariables(t *testing.T) {
 	}
 	for _, test := range tests {
 		template, sound := newTemplate(test.template)
-		got, ok := template.plain(contexts{variableContext, nil})
+		got, ok := template.plain(contexts{resource: variableContext})
 		if sound != test.sound || ok == test.null || got != test.want {
 			t.Errorf("%s: sound %t, %q, %t", test.template, sound, got, ok)
 		}
@@ -135,7 +135,7 @@ func TestVariablesInResources(t *testing.T) {
 			t.Errorf("%s is malformed", test.pattern)
 		}
 		target := newTarget(repository + test.name)
-		if got := p.match(&target, contexts{nil, variableContext}); got != test.want {
+		if got := p.match(&target, contexts{request: variableContext}); got != test.want {
 			t.Errorf("%s matches %s: %t", test.pattern, test.name, got)
 		}
 	}
@@ -147,7 +147,7 @@ func TestVariablesAreLiteral(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value, other := text.Draw(t, "value"), text.Draw(t, "other")
 		m, _ := newMatcher(operators["StringLike"], "<${a:key}>", true)
-		in := contexts{nil, Context{"a:key": {value}}}
+		in := contexts{request: Context{"a:key": {value}}}
 		if !m.match("<"+value+">", in) {
 			t.Fatalf("%q does not match itself", value)
 		}
