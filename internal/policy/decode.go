@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -61,14 +62,24 @@ func syntaxError(format string, args ...any) *MalformedError {
 	return &MalformedError{Message: textSyntax, Detail: fmt.Sprintf(format, args...)}
 }
 
-// decode reads a document. The error is a *MalformedError.
-func decode(text []byte) (*document, error) {
+// parse reads a text that must be JSON, and no larger or deeper than a document may be. The error is a *MalformedError.
+func parse(text []byte) (strictjson.Value, error) {
 	if len(text) > MaxDocument {
-		return nil, syntaxError("the document has %d bytes", len(text))
+		return strictjson.Value{}, syntaxError("the document has %d bytes", len(text))
 	}
 	v, err := strictjson.Parse(text, maxDepth)
 	if err != nil {
-		return nil, &MalformedError{Message: textSyntax, Detail: err.Error(), notJSON: true}
+		// What is too deep, or has a name twice, is JSON all the same.
+		return v, &MalformedError{Message: textSyntax, Detail: err.Error(), notJSON: !json.Valid(text)}
+	}
+	return v, nil
+}
+
+// decode reads a document. The error is a *MalformedError.
+func decode(text []byte) (*document, error) {
+	v, err := parse(text)
+	if err != nil {
+		return nil, err
 	}
 	if i := strings.IndexFunc(string(text), func(r rune) bool { return r > 0xff }); i >= 0 {
 		return nil, syntaxError("the character at byte %d is not allowed", i)
