@@ -12,7 +12,11 @@ import json
 import pathlib
 import sys
 
-SERVICES = {"ecr": "2015-09-21", "sts": "2011-06-15"}
+SERVICES = {"ecr": "2015-09-21", "iam": "2010-05-08", "organizations": "2016-11-28", "sts": "2011-06-15"}
+
+# Operations that are left out, by a word in their names: invitations between organizations, which one installation has
+# none of, and whose shapes contain themselves.
+LEFT_OUT = {"organizations": ("Handshake", "Responsibility", "InviteAccount", "InviteOrganization", "EnableAllFeatures", "LeaveOrganization", "EffectivePolicyValidation")}
 
 METADATA = ("apiVersion", "protocol", "jsonVersion", "targetPrefix", "signingName", "endpointPrefix", "xmlNamespace")
 SHAPE = ("type", "required", "enum", "min", "max", "pattern", "sensitive", "flattened", "timestampFormat", "union", "document")
@@ -72,10 +76,14 @@ def reachable(operations, shapes):
     return seen
 
 
-def trim(model):
+def trim(model, left_out):
     metadata = pick(model["metadata"], METADATA)
     metadata.setdefault("signingName", metadata["endpointPrefix"])
-    operations = {name: trim_operation(operation) for name, operation in model["operations"].items()}
+    operations = {
+        name: trim_operation(operation)
+        for name, operation in model["operations"].items()
+        if not any(word in name for word in left_out)
+    }
     shapes = {name: trim_shape(shape) for name, shape in model["shapes"].items()}
     needed = reachable(operations, shapes)
     return metadata, operations, {name: shape for name, shape in shapes.items() if name in needed}
@@ -98,7 +106,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     for service, version in SERVICES.items():
-        metadata, operations, shapes = trim(read(pathlib.Path(sys.argv[1]) / service / version))
+        metadata, operations, shapes = trim(read(pathlib.Path(sys.argv[1]) / service / version), LEFT_OUT.get(service, ()))
         text = f'{{\n"metadata": {json.dumps(metadata)},\n"operations": {{\n{lines(operations)}\n}},\n"shapes": {{\n{lines(shapes)}\n}}\n}}\n'
         (pathlib.Path(__file__).parent / f"{service}.json").write_text(text)
 

@@ -23,13 +23,14 @@ type tier struct {
 
 // tiers are all layers, from the ground up. A package imports those below its own, no other.
 var tiers = []tier{
-	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "strictjson"},
+	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson"},
 		"functions of values, without context or I/O: property tests and fuzzers need nothing but them"},
 	{"engines", []string{"store", "blob", "kms", "audit"},
 		"they keep rows, bytes, keys and records, and know nothing of what these mean"},
-	{"domain", []string{"registry", "identity"},
-		"the rules of a registry, without protocols and without authorisation"},
-	{"edge", []string{"access", "ecrtext", "awsapi", "awsapi/ecr", "awsapi/sts", "awsapi/gen", "service/ecr", "service/sts", "ociserver"},
+	{"domain", []string{"registry", "iam", "organization", "identity", "federation"},
+		"the rules of a registry and of its identities, without protocols and without authorisation"},
+	{"edge", []string{"access", "ecrtext", "awsapi", "awsapi/ecr", "awsapi/iam", "awsapi/organizations", "awsapi/sts", "awsapi/gen", "service/ecr", "service/iam",
+		"service/organizations", "service/sts", "ociserver"},
 		"protocols: they turn requests into calls of the domain"},
 	{"whole", []string{"app", "coffertest"},
 		"app alone knows all others; coffertest runs it in tests"},
@@ -38,18 +39,23 @@ var tiers = []tier{
 
 // sideways are the imports within a tier that are meant; any other is a sign that two packages are one.
 var sideways = map[string][]string{
-	"oci":         {"strictjson"},
-	"policy":      {"arn", "strictjson"},
-	"kms":         {"store"},
-	"audit":       {"store"},
-	"access":      {},
-	"awsapi":      {"access"},
-	"awsapi/ecr":  {"awsapi"},
-	"awsapi/sts":  {"awsapi"},
-	"service/ecr": {"awsapi", "awsapi/ecr", "ecrtext"},
-	"service/sts": {"awsapi", "awsapi/sts"},
-	"ociserver":   {"access", "ecrtext"},
-	"coffertest":  {"app"},
+	"oci":                   {"strictjson"},
+	"policy":                {"arn", "strictjson"},
+	"kms":                   {"store"},
+	"audit":                 {"store"},
+	"identity":              {"iam", "organization"},
+	"access":                {},
+	"awsapi":                {"access"},
+	"awsapi/ecr":            {"awsapi"},
+	"awsapi/sts":            {"awsapi"},
+	"awsapi/iam":            {"awsapi"},
+	"awsapi/organizations":  {"awsapi"},
+	"service/ecr":           {"awsapi", "awsapi/ecr", "ecrtext"},
+	"service/sts":           {"awsapi", "awsapi/sts"},
+	"service/iam":           {"awsapi", "awsapi/iam"},
+	"service/organizations": {"awsapi", "awsapi/organizations"},
+	"ociserver":             {"access", "ecrtext"},
+	"coffertest":            {"app"},
 }
 
 // outside says which modules may be imported, and by whom.

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // configured is what the commands have in common that work on a server's state: the server's own flags. A flag counts
@@ -82,7 +83,7 @@ func checkEntry(name string, flag *kong.Flag, value any) error {
 // AfterApply takes in what is only in the environment: secrets are no flags, which other users of the machine can see.
 func (c *configured) AfterApply() error {
 	c.RootAccessKeyID = os.Getenv("COFFER_ROOT_ACCESS_KEY_ID")
-	c.RootSecretAccessKey = os.Getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
+	c.RootSecretAccessKey = secret.New(os.Getenv("COFFER_ROOT_SECRET_ACCESS_KEY"))
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/app"
-	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // envCommand needs the data folder alone, and takes all flags of the server, so that both can share a configuration file.
@@ -51,9 +51,9 @@ var overriding = []string{"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFI
 
 // rootCredentials are those of the environment, which the server was given too, or those that its first start made.
 func rootCredentials(data string) (app.Credentials, error) {
-	id, secret := os.Getenv("COFFER_ROOT_ACCESS_KEY_ID"), os.Getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
-	if id != "" && secret != "" {
-		return app.Credentials{AccessKeyID: id, SecretAccessKey: identity.NewSecret(secret)}, nil
+	id, text := os.Getenv("COFFER_ROOT_ACCESS_KEY_ID"), os.Getenv("COFFER_ROOT_SECRET_ACCESS_KEY")
+	if id != "" && text != "" {
+		return app.Credentials{AccessKeyID: id, SecretAccessKey: secret.New(text)}, nil
 	}
 	credentials, err := app.ReadCredentials(data)
 	if errors.Is(err, fs.ErrNotExist) {

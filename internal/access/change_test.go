@@ -115,8 +115,8 @@ func TestBacklog(t *testing.T) {
 	}
 	stranger := push()
 	stranger.Caller.Principal.Root = false
-	_, denied := h.Enter(stranger, "AccessDeniedException")
-	_, throttled := h.Enter(later, "AccessDeniedException")
+	_, denied := h.Enter(t.Context(), stranger, "AccessDeniedException")
+	_, throttled := h.Enter(t.Context(), later, "AccessDeniedException")
 	for what, err := range map[string]error{
 		"done": pass.Done(), "fail": pass.Fail("a", "b"), "refuse": h.Refuse(later, "a", "b"), "denied": denied, "throttled": throttled,
 	} {

@@ -12,8 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
@@ -36,7 +38,9 @@ func (e *DeniedError) Error() string { return e.Decision.Message(e.Principal) }
 type Config struct {
 	DB    *store.DB
 	Trail *audit.Log
-	// Evaluate answers a question; nil is policy.Evaluate with no policies.
+	// Policies finds what decides about a request.
+	Policies *Policies
+	// Evaluate answers in place of the policies, in tests; nil is the policies.
 	Evaluate func(policy.Request) policy.Decision
 	// Rates holds requests per second by action, for each account and region; an action that isn't in it has no limit.
 	Rates map[string]int64
@@ -48,6 +52,7 @@ type Config struct {
 type Door struct {
 	db       *store.DB
 	trail    *audit.Log
+	policies *Policies
 	evaluate func(policy.Request) policy.Decision
 	rates    *rates
 	now      func() time.Time
@@ -55,10 +60,7 @@ type Door struct {
 
 // New returns the door of c.
 func New(c Config) *Door {
-	d := &Door{db: c.DB, trail: c.Trail, evaluate: c.Evaluate, rates: newRates(c.Rates), now: c.Now}
-	if d.evaluate == nil {
-		d.evaluate = func(r policy.Request) policy.Decision { return policy.Evaluate(r, policy.PolicySet{}) }
-	}
+	d := &Door{db: c.DB, trail: c.Trail, policies: c.Policies, evaluate: c.Evaluate, rates: newRates(c.Rates), now: c.Now}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -79,10 +81,10 @@ type Request struct {
 	Questions []policy.Question
 	Context   policy.Context
 	// Parameters is a JSON object for the trail, without secrets; nil is null.
-	Parameters          json.RawMessage
-	SourceIP, UserAgent string
-	TLS                 *tls.ConnectionState
-	Host                string
+	Parameters                   json.RawMessage
+	SourceIP, UserAgent, Referer string
+	TLS                          *tls.ConnectionState
+	Host                         string
 }
 
 // Pass is a request that was let in. Exactly one of its methods ends it.
@@ -91,11 +93,15 @@ type Pass struct {
 	request *Request
 }
 
-// Enter authorises a request. The error is *DeniedError, ErrThrottled, or audit.ErrBacklog if the refusal could not be
-// recorded; deniedCode is what the trail calls a refusal in the edge's protocol.
-func (d *Door) Enter(r *Request, deniedCode string) (*Pass, error) {
+// Enter authorises a request. The error is *DeniedError, ErrThrottled, audit.ErrBacklog if the refusal could not be
+// recorded, or another if the policies could not be found; deniedCode is what the trail calls a refusal in the edge's
+// protocol.
+func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass, error) {
 	p := &Pass{door: d, request: r}
-	decision := d.evaluate(policy.Request{Principal: r.Caller.Principal, Questions: r.Questions, Context: r.Context})
+	decision, err := d.decide(ctx, r, r.Questions)
+	if err != nil {
+		return nil, firstError(p.Fail("InternalFailure", "The policies could not be read."), err)
+	}
 	if !decision.Allowed {
 		denied := &DeniedError{Principal: r.Caller.Principal, Decision: decision}
 		return nil, firstError(p.Fail(deniedCode, denied.Error()), denied)
@@ -112,11 +118,26 @@ func (d *Door) Enter(r *Request, deniedCode string) (*Pass, error) {
 	return p, nil
 }
 
-// May asks a further question on behalf of a request that was let in, whose answer changes what it does and not whether
-// it may.
-func (p *Pass) May(questions ...policy.Question) bool {
-	r := p.request
-	return p.door.evaluate(policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}).Allowed
+// decide puts questions to the policies.
+func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Question) (policy.Decision, error) {
+	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}
+	if d.evaluate != nil {
+		return d.evaluate(request), nil
+	}
+	request.Context = d.contextOf(r)
+	set, principal, err := d.policies.gather(ctx, r.Caller, questions, request.Context)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	request.Principal = principal
+	return policy.Evaluate(request, set), nil
+}
+
+// May asks further questions on behalf of a request that was let in, whose answer changes what it does and not whether it
+// may. What can't be found out is a no.
+func (p *Pass) May(ctx context.Context, questions ...policy.Question) bool {
+	decision, err := p.door.decide(ctx, p.request, questions)
+	return err == nil && decision.Allowed
 }
 
 // Refuse records a request that was turned away before it could enter, such as one whose caller could not be
@@ -159,7 +180,7 @@ func (p *Pass) record() *audit.Record {
 		Account: r.Account,
 	}
 	for _, q := range r.Questions {
-		resource := audit.Resource{ARN: q.Resource.ARN, Account: q.Resource.Account, Type: "AWS::ECR::Repository"}
+		resource := audit.Resource{ARN: q.Resource.ARN, Account: q.Resource.Account, Type: resourceType(q.Resource.ARN)}
 		if resource.ARN == "*" || slices.Contains(record.Resources, resource) {
 			continue
 		}
@@ -171,11 +192,20 @@ func (p *Pass) record() *audit.Record {
 	return record
 }
 
-func userIdentity(c identity.Caller) audit.Identity {
-	if c.Anonymous() {
-		return audit.Identity{Type: "Unknown", AccessKeyID: c.AccessKeyID}
+// resourceTypes are the types of resources in the trail, by the beginning of what stands in their ARNs behind the account.
+var resourceTypes = map[string]string{
+	"ecr:repository": "AWS::ECR::Repository", "iam:user": "AWS::IAM::User", "iam:role": "AWS::IAM::Role", "iam:group": "AWS::IAM::Group",
+	"iam:policy": "AWS::IAM::ManagedPolicy", "iam:mfa": "AWS::IAM::VirtualMFADevice", "iam:oidc-provider": "AWS::IAM::OIDCProvider",
+	"iam:saml-provider": "AWS::IAM::SAMLProvider",
+}
+
+func resourceType(text string) string {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return ""
 	}
-	return audit.Identity{Type: c.Type, PrincipalID: c.PrincipalID, ARN: c.Principal.ARN, AccountID: c.Principal.Account, AccessKeyID: c.AccessKeyID}
+	kind, _, _ := strings.Cut(a.Resource, "/")
+	return resourceTypes[a.Service+":"+kind]
 }
 
 func firstError(errs ...error) error {

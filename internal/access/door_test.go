@@ -12,7 +12,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/organization"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -55,6 +57,7 @@ func build(t testing.TB, change func(*Config)) *house {
 		}
 	})
 	key := seal.NewKey()
+	policies := &Policies{IAM: iam.New(iam.Config{DB: db, Secrets: key}), Organization: organization.New(organization.Config{DB: db})}
 	trail, err := audit.New(db, key)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +68,7 @@ func build(t testing.TB, change func(*Config)) *house {
 	}
 	t.Cleanup(reader.Close)
 	h := &house{db: db, trail: trail, reader: reader, clock: time.Date(2026, 1, 15, 12, 30, 45, 0, time.UTC), t: t}
-	c := Config{DB: db, Trail: trail, Now: func() time.Time { return h.clock }}
+	c := Config{DB: db, Trail: trail, Policies: policies, Now: func() time.Time { return h.clock }}
 	if change != nil {
 		change(&c)
 	}
@@ -139,7 +142,7 @@ func pushed() record {
 
 func (h *house) enter(r *Request) *Pass {
 	h.t.Helper()
-	pass, err := h.Enter(r, "AccessDeniedException")
+	pass, err := h.Enter(h.t.Context(), r, "AccessDeniedException")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -194,7 +197,7 @@ func TestDenied(t *testing.T) {
 			r := push()
 			r.Caller, r.Questions = tt.caller, policy.Ask([]string{"ecr:PutImage"}, tt.resource)
 			for range 3 { // a refusal uses up no rate
-				pass, err := h.Enter(r, "AccessDeniedException")
+				pass, err := h.Enter(t.Context(), r, "AccessDeniedException")
 				var denied *DeniedError
 				if pass != nil || !errors.As(err, &denied) {
 					t.Fatalf("a pass, or error %v", err)
@@ -234,10 +237,10 @@ func TestPoliciesAreAsked(t *testing.T) {
 	r.Context = policy.Context{"aws:sourceip": {"203.0.113.7"}}
 	pass := h.enter(r)
 	more := policy.Ask([]string{"ecr:Never"}, policy.Registry(account))
-	if pass.May(more...) {
+	if pass.May(t.Context(), more...) {
 		t.Error("it may")
 	}
-	if !pass.May(r.Questions...) {
+	if !pass.May(t.Context(), r.Questions...) {
 		t.Error("it may not")
 	}
 	want := []policy.Request{
@@ -260,7 +263,7 @@ func TestNoQuestions(t *testing.T) {
 	}
 	r.Caller = identity.Caller{}
 	var denied *DeniedError
-	if _, err := h.Enter(r, "AccessDeniedException"); !errors.As(err, &denied) {
+	if _, err := h.Enter(t.Context(), r, "AccessDeniedException"); !errors.As(err, &denied) {
 		t.Errorf("error is %v", err)
 	}
 	if records := h.records(); len(records) != 2 || records[0].Resources != nil || records[1].ErrorCode != "AccessDeniedException" {

@@ -17,7 +17,7 @@ func TestThrottled(t *testing.T) {
 		h.enter(push())
 	}
 	h.want()
-	pass, err := h.Enter(push(), "AccessDeniedException")
+	pass, err := h.Enter(t.Context(), push(), "AccessDeniedException")
 	if pass != nil || !errors.Is(err, ErrThrottled) || err.Error() != "rate exceeded" {
 		t.Errorf("a pass, or error %v", err)
 	}
@@ -32,13 +32,13 @@ func TestThrottled(t *testing.T) {
 	} {
 		r := push()
 		change(r)
-		if _, err := h.Enter(r, "AccessDeniedException"); err != nil {
+		if _, err := h.Enter(t.Context(), r, "AccessDeniedException"); err != nil {
 			t.Errorf("another %s: %v", what, err)
 		}
 	}
 	h.clock = h.clock.Add(500 * time.Millisecond)
 	h.enter(push())
-	if _, err := h.Enter(push(), "AccessDeniedException"); !errors.Is(err, ErrThrottled) {
+	if _, err := h.Enter(t.Context(), push(), "AccessDeniedException"); !errors.Is(err, ErrThrottled) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -51,7 +51,7 @@ func TestRequestCountsOnce(t *testing.T) {
 	for range 2 {
 		h.enter(r)
 	}
-	if _, err := h.Enter(r, "AccessDeniedException"); !errors.Is(err, ErrThrottled) {
+	if _, err := h.Enter(t.Context(), r, "AccessDeniedException"); !errors.Is(err, ErrThrottled) {
 		t.Errorf("error is %v", err)
 	}
 }

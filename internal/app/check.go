@@ -23,7 +23,7 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		if err := st.db.Check(ctx, fault); err != nil {
 			return err
 		}
-		if done.AccessKeys, err = st.directory.Check(ctx, fault); err != nil {
+		if done.AccessKeys, err = st.iam.Check(ctx, fault); err != nil {
 			return err
 		}
 		limits, err := registry.NewLimits(c.Limits)

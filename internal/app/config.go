@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/strictjson"
 )
 
@@ -42,8 +43,8 @@ type Config struct {
 	File        string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
 	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
-	RootAccessKeyID     string `kong:"-"`
-	RootSecretAccessKey string `kong:"-"`
+	RootAccessKeyID     string      `kong:"-"`
+	RootSecretAccessKey secret.Text `kong:"-"`
 	// Limits are those of the configuration file.
 	Limits map[string]int64 `kong:"-"`
 }
@@ -75,7 +76,7 @@ func (c *Config) Check() error {
 		return errors.New("--region: at least one region is needed")
 	case c.Domain != "" && !domainPattern.MatchString(c.Domain):
 		return fmt.Errorf("--domain %q is not a host name", c.Domain)
-	case (c.RootAccessKeyID == "") != (c.RootSecretAccessKey == ""):
+	case (c.RootAccessKeyID == "") != c.RootSecretAccessKey.Empty():
 		return errors.New("COFFER_ROOT_ACCESS_KEY_ID and COFFER_ROOT_SECRET_ACCESS_KEY go together: set both or none")
 	}
 	for i, region := range c.Region {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // good is a configuration that nothing is wrong with.
@@ -30,7 +32,7 @@ func TestCheckConfig(t *testing.T) {
 		"one label":         {func(c *Config) { c.Domain = "localhost" }, ""},
 		"more regions":      {func(c *Config) { c.Region = []string{"eu-central-1", "us-gov-west-1", "ap-southeast-2"} }, ""},
 		"root key":          {func(c *Config) { c.RootKey = "file:/etc/coffer/root-key" }, ""},
-		"root credentials":  {func(c *Config) { c.RootAccessKeyID, c.RootSecretAccessKey = "a", "b" }, ""},
+		"root credentials":  {func(c *Config) { c.RootAccessKeyID, c.RootSecretAccessKey = "a", secret.New("b") }, ""},
 		"a limit":           {func(c *Config) { c.Limits = map[string]int64{"repositories-per-registry": 1} }, ""},
 		"database":          {func(c *Config) { c.Database = "postgres://u:p@h/d" }, "--database: only the embedded SQLite database is available yet; leave it out"},
 		"blobs":             {func(c *Config) { c.Blobs = "s3://b" }, "--blobs: only the folder in the data folder is available yet; leave it out"},
@@ -58,7 +60,7 @@ func TestCheckConfig(t *testing.T) {
 		"host alone":        {func(c *Config) { c.Listen = "localhost" }, `--listen "localhost" is not an address such as 127.0.0.1:5000`},
 		"admin port alone":  {func(c *Config) { c.AdminListen = "5001" }, `--admin-listen "5001" is not an address such as 127.0.0.1:5000`},
 		"id alone":          {func(c *Config) { c.RootAccessKeyID = "AKIAIOSFODNN7EXAMPLE" }, pairMessage},
-		"secret alone":      {func(c *Config) { c.RootSecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" }, pairMessage},
+		"secret alone":      {func(c *Config) { c.RootSecretAccessKey = secret.New("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY") }, pairMessage},
 		"no such limit":     {func(c *Config) { c.Limits = map[string]int64{"x": 1} }, `there is no limit named "x"; the limits are `},
 		"negative limit":    {func(c *Config) { c.Limits = map[string]int64{"repositories-per-registry": -1} }, "limit repositories-per-registry can't be -1"},
 	} {

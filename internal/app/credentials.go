@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // Credentials are an access key as the AWS credentials file has it.
 type Credentials struct {
 	AccessKeyID     string
-	SecretAccessKey identity.Secret
+	SecretAccessKey secret.Text
 }
 
 // credentialsPath is the file that the first start leaves the root access key in.
@@ -24,40 +25,40 @@ func credentialsPath(data string) string { return filepath.Join(data, "root-cred
 
 // ensureRootKey sees to it that the first account has its root access key: that of the environment, the one that it has,
 // or a new one, which is in the credentials file before it is good for anything.
-func ensureRootKey(ctx context.Context, c Config, d *identity.Directory) error {
+func ensureRootKey(ctx context.Context, c Config, s *iam.Store) error {
 	if c.RootAccessKeyID != "" {
-		return adoptRootKey(ctx, c, d)
+		return adoptRootKey(ctx, c, s)
 	}
-	has, err := d.HasRootKey(ctx, c.Account)
+	has, err := s.HasRootKey(ctx, c.Account)
 	if err != nil || has {
 		return err
 	}
 	creds, err := ReadCredentials(c.Data)
 	if errors.Is(err, fs.ErrNotExist) {
-		creds.AccessKeyID, creds.SecretAccessKey = identity.NewAccessKey()
+		creds.AccessKeyID, creds.SecretAccessKey = iam.NewAccessKey()
 		err = writeCredentials(c.Data, creds)
 	}
 	if err != nil {
 		return err
 	}
-	return d.PutRootKey(ctx, c.Account, creds.AccessKeyID, creds.SecretAccessKey)
+	return s.PutRootKey(ctx, c.Account, creds.AccessKeyID, creds.SecretAccessKey)
 }
 
-func adoptRootKey(ctx context.Context, c Config, d *identity.Directory) error {
-	if !identity.ValidAccessKeyID(c.RootAccessKeyID) {
+func adoptRootKey(ctx context.Context, c Config, s *iam.Store) error {
+	if !iam.ValidAccessKeyID(c.RootAccessKeyID) {
 		return errors.New("COFFER_ROOT_ACCESS_KEY_ID must be 16 to 128 letters, digits or underscores")
 	}
-	if len(c.RootSecretAccessKey) < 16 || len(c.RootSecretAccessKey) > 256 {
+	if n := len(c.RootSecretAccessKey.Reveal()); n < 16 || n > 256 {
 		return errors.New("COFFER_ROOT_SECRET_ACCESS_KEY must have 16 to 256 characters")
 	}
-	key, err := d.AccessKey(ctx, c.RootAccessKeyID)
-	if err == nil && key.Secret.Reveal() == c.RootSecretAccessKey && key.Caller.Principal.Root && key.Caller.Principal.Account == c.Account {
+	key, err := s.AccessKey(ctx, c.RootAccessKeyID)
+	if err == nil && key.Secret.Equal(c.RootSecretAccessKey) && key.Owner == c.Account {
 		return nil
 	}
-	if err != nil && !errors.Is(err, identity.ErrUnknownKey) {
+	if err != nil && !errors.Is(err, iam.ErrUnknownKey) {
 		return err
 	}
-	return d.PutRootKey(ctx, c.Account, c.RootAccessKeyID, identity.NewSecret(c.RootSecretAccessKey))
+	return s.PutRootKey(ctx, c.Account, c.RootAccessKeyID, c.RootSecretAccessKey)
 }
 
 // ReadCredentials reads the root access key from the data folder. The error is fs.ErrNotExist if there is none.
@@ -74,7 +75,7 @@ func ReadCredentials(data string) (Credentials, error) {
 		case "aws_access_key_id":
 			c.AccessKeyID = strings.TrimSpace(value)
 		case "aws_secret_access_key":
-			c.SecretAccessKey = identity.NewSecret(strings.TrimSpace(value))
+			c.SecretAccessKey = secret.New(strings.TrimSpace(value))
 		}
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey.Reveal() == "" {

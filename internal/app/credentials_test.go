@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -28,7 +29,7 @@ func TestCredentialsFile(t *testing.T) {
 	if _, err := ReadCredentials(data); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error is %v", err)
 	}
-	for _, c := range []Credentials{{exampleID, identity.NewSecret(exampleSecret)}, {otherID, identity.NewSecret(otherSecret)}} {
+	for _, c := range []Credentials{{exampleID, secret.New(exampleSecret)}, {otherID, secret.New(otherSecret)}} {
 		if err := writeCredentials(data, c); err != nil {
 			t.Fatal(err)
 		}
@@ -82,8 +83,8 @@ func TestReadCredentials(t *testing.T) {
 	}
 }
 
-// newDirectory is a directory of its own, in a data folder.
-func newDirectory(t testing.TB) (*identity.Directory, Config) {
+// newStore is a directory of its own, in a data folder.
+func newStore(t testing.TB) (*iam.Store, Config) {
 	t.Helper()
 	c := good()
 	c.Data = t.TempDir()
@@ -96,19 +97,19 @@ func newDirectory(t testing.TB) (*identity.Directory, Config) {
 			t.Error(err)
 		}
 	})
-	return identity.NewDirectory(db, seal.NewKey()), c
+	return iam.New(iam.Config{DB: db, Secrets: seal.NewKey()}), c
 }
 
-func wantRootKey(t testing.TB, d *identity.Directory, id, secret string) {
+func wantRootKey(t testing.TB, d *iam.Store, id, text string) {
 	t.Helper()
 	key, err := d.AccessKey(context.Background(), id)
-	if err != nil || key.Secret.Reveal() != secret || !key.Caller.Principal.Root || key.Caller.Principal.Account != "123456789012" {
-		t.Errorf("access key %s: %+v, error %v", id, key.Caller, err)
+	if err != nil || key.Secret.Reveal() != text || key.Owner != key.Account || key.Account != "123456789012" {
+		t.Errorf("access key %s: %+v, error %v", id, key, err)
 	}
 }
 
 func TestRootKeyIsMade(t *testing.T) {
-	d, c := newDirectory(t)
+	d, c := newStore(t)
 	if err := ensureRootKey(t.Context(), c, d); err != nil {
 		t.Fatal(err)
 	}
@@ -132,15 +133,15 @@ func TestRootKeyIsMade(t *testing.T) {
 
 // A start that was cut short after it wrote the file goes on with that.
 func TestRootKeyOfTheFile(t *testing.T) {
-	d, c := newDirectory(t)
-	if err := writeCredentials(c.Data, Credentials{exampleID, identity.NewSecret(exampleSecret)}); err != nil {
+	d, c := newStore(t)
+	if err := writeCredentials(c.Data, Credentials{exampleID, secret.New(exampleSecret)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := ensureRootKey(t.Context(), c, d); err != nil {
 		t.Fatal(err)
 	}
 	wantRootKey(t, d, exampleID, exampleSecret)
-	d, c = newDirectory(t)
+	d, c = newStore(t)
 	if err := os.WriteFile(filepath.Join(c.Data, "root-credentials"), []byte("[default]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +152,9 @@ func TestRootKeyOfTheFile(t *testing.T) {
 }
 
 func TestRootKeyOfTheEnvironment(t *testing.T) {
-	d, c := newDirectory(t)
-	adopt := func(id, secret string) error {
-		c.RootAccessKeyID, c.RootSecretAccessKey = id, secret
+	d, c := newStore(t)
+	adopt := func(id, text string) error {
+		c.RootAccessKeyID, c.RootSecretAccessKey = id, secret.New(text)
 		return ensureRootKey(t.Context(), c, d)
 	}
 	for _, key := range [][2]string{{exampleID, exampleSecret}, {exampleID, exampleSecret}, {exampleID, otherSecret}, {otherID, otherSecret}, {otherID, exampleSecret}} {
@@ -162,7 +163,7 @@ func TestRootKeyOfTheEnvironment(t *testing.T) {
 		}
 		wantRootKey(t, d, key[0], key[1])
 	}
-	if _, err := d.AccessKey(t.Context(), exampleID); !errors.Is(err, identity.ErrUnknownKey) {
+	if _, err := d.AccessKey(t.Context(), exampleID); !errors.Is(err, iam.ErrUnknownKey) {
 		t.Errorf("the replaced key: %v", err)
 	}
 	// It is nowhere in the folder but sealed.

@@ -79,6 +79,7 @@ func build(t *testing.T) *house {
 	var out struct{ UploadID string }
 	h.MustECR("InitiateLayerUpload", map[string]string{"repositoryName": "team/app"}, &out)
 	h.upload = out.UploadID
+	h.MustQuery("iam", "CreateUser", map[string]any{"UserName": "ann", "Path": "/team/"})
 	h.gate.take()
 	return h
 }
@@ -91,6 +92,7 @@ func (h *house) member(name string) any {
 		"layerDigest": layer, "layerDigests": []string{layer}, "imageManifest": string(h.manifest) + "\n",
 		"imageIds": []any{map[string]string{"imageTag": "1"}}, "imageDigest": h.image, "layerPartBlob": "eA==",
 		"imageTag": "2", "tagKeys": []string{"k"},
+		"UserName": "ann", "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
 	}[name]
 }
 

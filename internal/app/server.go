@@ -23,6 +23,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
+	"github.com/coffer-registry/coffer/internal/service/iam"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -84,7 +85,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
-	if s.state, err = openState(ctx, s.config); err != nil {
+	if s.state, err = openState(ctx, s.config, o.Now); err != nil {
 		return err
 	}
 	if err := s.build(ctx, o); err != nil {
@@ -148,23 +149,27 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := ensureRootKey(ctx, c, st.directory); err != nil {
+	if err := ensureRootKey(ctx, c, st.iam); err != nil {
 		return err
 	}
 	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits, Now: o.Now})
-	tokens := identity.NewTokens(tokenKey, o.Now)
-	door := access.New(access.Config{DB: st.db, Trail: s.trail, Evaluate: o.Evaluate, Rates: rates(limits), Now: o.Now})
+	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
+	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
+		"iam": access.IAMResources(st.iam),
+	}}
+	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits), Now: o.Now})
 	s.Services = []*awsapi.Service{
-		ecr.New(ecr.Config{Registry: s.Registry, Tokens: tokens, Domain: c.Domain,
+		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, Domain: c.Domain,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
-				return ociserver.DownloadURL(tokens, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
+				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
 		sts.New(),
+		iam.New(iam.Config{IAM: st.iam}),
 	}
-	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: st.directory, Account: c.Account,
+	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
-	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Tokens: tokens,
-		Accounts: st.directory.AccountExists, Account: c.Account, Regions: c.Region, Log: s.log})
+	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
+		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
@@ -218,6 +223,9 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 	})
 }
 
+// pollInterval is how often a server looks for what others changed, such as policies and keys.
+const pollInterval = 500 * time.Millisecond
+
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
 	ctx := s.ending
@@ -227,6 +235,7 @@ func (s *Server) run() {
 		}
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.db.Poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() {
 		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.

@@ -17,6 +17,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -236,7 +237,7 @@ func TestSpoiledFolder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := coffertest.Config(t)
 			c.Data = filepath.Join(t.TempDir(), "parent", "data")
-			c.RootAccessKeyID, c.RootSecretAccessKey = "", ""
+			c.RootAccessKeyID, c.RootSecretAccessKey = "", secret.Text{}
 			if name != "below a file" && name != "a file" {
 				if err := os.MkdirAll(c.Data, 0o700); err != nil {
 					t.Fatal(err)

@@ -7,37 +7,40 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/blob"
-	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/organization"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // state is what is kept in the data folder.
 type state struct {
-	lock      io.Closer
-	db        *store.DB
-	blobs     blob.Store
-	keys      *kms.Keyring
-	directory *identity.Directory
+	lock         io.Closer
+	db           *store.DB
+	blobs        blob.Store
+	keys         *kms.Keyring
+	iam          *iam.Store
+	organization *organization.Store
 }
 
 // openState locks the data folder and opens what is in it, making it at first.
-func openState(ctx context.Context, c Config) (*state, error) {
+func openState(ctx context.Context, c Config, now func() time.Time) (*state, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
 	}
 	st := &state{}
-	if err := st.open(ctx, c); err != nil {
+	if err := st.open(ctx, c, now); err != nil {
 		return nil, errors.Join(err, st.close())
 	}
 	return st, nil
 }
 
 // open fills the state. What it opened before it failed is there to be closed.
-func (st *state) open(ctx context.Context, c Config) (err error) {
+func (st *state) open(ctx context.Context, c Config, now func() time.Time) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
@@ -58,7 +61,8 @@ func (st *state) open(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	st.directory = identity.NewDirectory(st.db, secrets)
+	st.iam = iam.New(iam.Config{DB: st.db, Secrets: secrets, Now: now})
+	st.organization = organization.New(organization.Config{DB: st.db, Now: now})
 	return nil
 }
 
@@ -103,7 +107,7 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil {
 		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
 	}
-	st, err := openState(ctx, c)
+	st, err := openState(ctx, c, nil)
 	if err != nil {
 		return err
 	}

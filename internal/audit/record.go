@@ -44,14 +44,40 @@ type Record struct {
 
 // Identity is the userIdentity of a record.
 type Identity struct {
-	// Type is "Root", "AWSService" for what the registry does of itself, or "Unknown" when nobody was authenticated.
+	// Type is that of the principal, "AWSService" for what the registry does of itself, or "Unknown" when nobody was
+	// authenticated.
 	Type        string
 	PrincipalID string
 	ARN         string
 	AccountID   string
 	AccessKeyID string
+	// UserName is the name of an IAM user, or the subject of a token.
+	UserName string
+	// Session is there for temporary credentials.
+	Session *Session
+	// Provider is the identity provider that vouched for who has no identity here.
+	Provider string
 	// InvokedBy names the service, for AWSService.
 	InvokedBy string
+}
+
+// Session is the sessionContext of temporary credentials.
+type Session struct {
+	// Issuer is whose session it is; empty for a user's own.
+	Issuer    Issuer
+	CreatedAt time.Time
+	// MFA is set if a second factor was proved.
+	MFA            bool
+	SourceIdentity string
+	// Provider is the ARN of the identity provider that vouched for the holder, and ProviderKeys the audience and subject
+	// that it told.
+	Provider     string
+	ProviderKeys map[string]string
+}
+
+// Issuer is the role or user that a session was made of.
+type Issuer struct {
+	Type, PrincipalID, ARN, AccountID, UserName string
 }
 
 // Resource is something that the request touched.
@@ -124,21 +150,6 @@ func (r *Record) appendJSON(b []byte) []byte {
 	b = append(b, `,"eventCategory":"Management"`...)
 	if r.TLS != nil {
 		b = r.TLS.appendJSON(b)
-	}
-	return append(b, '}')
-}
-
-func (i Identity) appendJSON(b []byte) []byte {
-	b = append(b, `{"type":`...)
-	b = appendString(b, i.Type)
-	for _, f := range [...]struct{ name, value string }{
-		{`,"principalId":`, i.PrincipalID}, {`,"arn":`, i.ARN}, {`,"accountId":`, i.AccountID}, {`,"accessKeyId":`, i.AccessKeyID},
-		{`,"invokedBy":`, i.InvokedBy},
-	} {
-		if f.value != "" {
-			b = append(b, f.name...)
-			b = appendString(b, f.value)
-		}
 	}
 	return append(b, '}')
 }

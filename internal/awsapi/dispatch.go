@@ -18,7 +18,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/identity"
-	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -77,7 +77,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, w: w, r: r, id: audit.NewUUID()}
 	x.entry = &access.Request{
 		ID: x.id, Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
-		TLS: r.TLS, Host: r.Host,
+		Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
 	}
 	err := x.serve(r.Context())
 	if err == nil {
@@ -106,7 +106,10 @@ func (x *exchange) serve(ctx context.Context) error {
 	if err := x.decode(in); err != nil {
 		return refusal{err}
 	}
-	pass, err := x.enter(call, in)
+	if err := x.ask(ctx, &call, in); err != nil {
+		return refusal{err}
+	}
+	pass, err := x.server.Door.Enter(ctx, x.entry, x.accessDenied())
 	if err != nil {
 		return err
 	}
@@ -244,19 +247,19 @@ func bodyTooLarge(limit int64) error {
 		Message: "The request's body is larger than the operation allows."}
 }
 
-// authenticate checks the signature. The body is read only when the access key is known.
+// authenticate checks the signature, if the operation takes one. The body is read only when the access key is known.
 func (x *exchange) authenticate(ctx context.Context) (Call, error) {
+	if x.op.model.Unsigned {
+		return Call{Region: x.entry.Region, BaseURL: baseURL(x.r)}, nil
+	}
 	signed, err := sigv4.Parse(x.r)
 	if err != nil {
 		return Call{}, err
 	}
 	x.entry.Caller.AccessKeyID = signed.AccessKeyID
-	key, err := x.server.Directory.AccessKey(ctx, signed.AccessKeyID)
+	key, err := x.server.Directory.Authenticate(ctx, signed.AccessKeyID, secret.New(string(signed.SessionToken)))
 	if err != nil {
 		return Call{}, err
-	}
-	if signed.HasToken() {
-		return Call{}, identity.ErrUnknownKey
 	}
 	if !x.query {
 		if err := x.readBody(x.op.maxBody); err != nil {
@@ -303,17 +306,27 @@ func (x *exchange) decode(in any) error {
 	return DecodeJSON(x.service.Model, x.op.model, x.body, in)
 }
 
-func (x *exchange) enter(call Call, in any) (*access.Pass, error) {
+// ask finds out what the policies are asked, and what the trail shows of the input.
+func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 	parameters, err := json.Marshal(x.op.parameters(in))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if string(parameters) != "{}" {
 		x.entry.Parameters = parameters
 	}
-	x.entry.Questions = policy.Ask(x.op.actions(in), x.op.resources(call, in)...)
-	x.entry.Context = x.op.context(call, in)
-	return x.server.Door.Enter(x.entry, x.accessDenied())
+	asked, err := x.op.ask(ctx, *call, in)
+	if err != nil {
+		return err
+	}
+	if asked.Caller != nil {
+		call.Caller, x.entry.Caller = *asked.Caller, *asked.Caller
+	}
+	if asked.Account != "" {
+		x.entry.Account = asked.Account
+	}
+	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found
+	return nil
 }
 
 func (x *exchange) run(ctx context.Context, pass *access.Pass, call Call, in any) (out any, err error) {

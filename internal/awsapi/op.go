@@ -20,6 +20,20 @@ type Call struct {
 	Region string
 	// BaseURL is how the client reached this server, such as http://localhost:5000.
 	BaseURL string
+	// Found is what Ask of the operation found out.
+	Found any
+}
+
+// Asked is what an operation asks of the gate that had to look something up first.
+type Asked struct {
+	Questions []policy.Question
+	Context   policy.Context
+	// Caller is who asks, of an operation that takes no signature; nil is who signed.
+	Caller *identity.Caller
+	// Account owns what is asked for, and keeps the record; empty is that of the caller.
+	Account string
+	// Found is handed on to the operation in its Call.
+	Found any
 }
 
 // Op is an operation of an AWS service as a value. The dispatcher does the rest: it authenticates, decodes, validates,
@@ -37,6 +51,9 @@ type Op[I, O any] struct {
 	Resources func(Call, *I) []policy.Resource
 	// Context returns the request's own condition keys; nil for none.
 	Context func(Call, *I) policy.Context
+	// Ask takes the place of Also, Resources and Context where the questions depend on what is to be looked up first. It
+	// must not tell in an error what the caller may not know.
+	Ask func(context.Context, Call, *I) (Asked, error)
 	// Parameters is what the trail shows of the input; nil is the input itself. It must leave out secrets and layer bytes.
 	Parameters func(*I) any
 	// Response is what the trail shows of a change's output; nil is the output itself.
@@ -80,9 +97,7 @@ type operation struct {
 	mutates    bool
 	maxBody    int64
 	newInput   func() any
-	actions    func(any) []string
-	resources  func(Call, any) []policy.Resource
-	context    func(Call, any) policy.Context
+	ask        func(context.Context, Call, any) (Asked, error)
 	parameters func(any) any
 	read       func(context.Context, Call, any) (any, error)
 	stage      func(context.Context, Call, any) (stagedAny, error)
@@ -113,24 +128,7 @@ func Add[I, O any](s *Service, op Op[I, O]) {
 	o := operation{
 		model: model, action: op.Action, mutates: op.Read == nil, maxBody: op.MaxBody,
 		newInput: func() any { return new(I) },
-		actions: func(in any) []string {
-			if op.Also == nil {
-				return []string{op.Action}
-			}
-			return append([]string{op.Action}, op.Also(in.(*I))...)
-		},
-		resources: func(c Call, in any) []policy.Resource {
-			if op.Resources == nil {
-				return nil
-			}
-			return op.Resources(c, in.(*I))
-		},
-		context: func(c Call, in any) policy.Context {
-			if op.Context == nil {
-				return nil
-			}
-			return op.Context(c, in.(*I))
-		},
+		ask:      func(ctx context.Context, c Call, in any) (Asked, error) { return op.asked(ctx, c, in.(*I)) },
 		parameters: func(in any) any {
 			if op.Parameters == nil {
 				return in
@@ -146,6 +144,24 @@ func Add[I, O any](s *Service, op Op[I, O]) {
 	}
 	o.stage = func(ctx context.Context, c Call, in any) (stagedAny, error) { return op.staged(ctx, c, in.(*I)) }
 	s.operations[name] = o
+}
+
+// asked are the questions of the operation, which every one has in one form or the other.
+func (op Op[I, O]) asked(ctx context.Context, c Call, in *I) (a Asked, err error) {
+	if op.Ask != nil {
+		return op.Ask(ctx, c, in)
+	}
+	actions := []string{op.Action}
+	if op.Also != nil {
+		actions = append(actions, op.Also(in)...)
+	}
+	if op.Resources != nil {
+		a.Questions = policy.Ask(actions, op.Resources(c, in)...)
+	}
+	if op.Context != nil {
+		a.Context = op.Context(c, in)
+	}
+	return a, nil
 }
 
 // staged brings Write and Stage into one form.

@@ -54,6 +54,8 @@ func (x *exchange) problem(err error) *Error {
 		return x.signatureProblem(signature)
 	case errors.Is(err, identity.ErrUnknownKey):
 		return x.either("UnrecognizedClientException", "InvalidClientTokenId", http.StatusForbidden, "The security token included in the request is invalid.")
+	case errors.Is(err, identity.ErrTokenExpired):
+		return x.either("ExpiredTokenException", "ExpiredToken", http.StatusForbidden, "The security token included in the request is expired")
 	case errors.As(err, &denied):
 		return x.either("AccessDeniedException", "AccessDenied", http.StatusForbidden, denied.Error())
 	case errors.Is(err, access.ErrThrottled):

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -40,8 +41,24 @@ type Server struct {
 	// Client follows no redirects and keeps connections until the test ends.
 	Client *http.Client
 
+	// Credentials sign what it sends; those of the root unless As says otherwise.
+	Credentials Credentials
+
 	t   testing.TB
 	now func() time.Time
+}
+
+// Credentials are an access key, with the session token of temporary ones.
+type Credentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
+
+// rootCredentials are those of the servers of tests.
+var rootCredentials = Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey}
+
+// As returns a client of the same server that signs with other credentials. It can't stop the server.
+func (s *Server) As(c Credentials) *Server {
+	other := *s
+	other.Server, other.Credentials = nil, c
+	return &other
 }
 
 // Option changes how a server is started.
@@ -61,7 +78,7 @@ func Clock(now func() time.Time) Option { return func(_ *app.Config, o *app.Opti
 // Config is a configuration with free ports, the root access key of tests, and its state in a folder of the test's.
 func Config(t testing.TB) app.Config {
 	return app.Config{Data: t.TempDir() + "/data", Listen: "127.0.0.1:0", Account: Account, Region: []string{Region},
-		RootAccessKeyID: AccessKeyID, RootSecretAccessKey: SecretAccessKey}
+		RootAccessKeyID: AccessKeyID, RootSecretAccessKey: secret.New(SecretAccessKey)}
 }
 
 // Start starts a server that is stopped with the test.
@@ -87,7 +104,7 @@ func Start(t testing.TB, options ...Option) *Server {
 // At speaks to a server that the test started some other way, such as a process with the root access key of tests. There
 // is no Server in it, and nothing to stop.
 func At(t testing.TB, url string) *Server {
-	s := &Server{URL: url, t: t, now: time.Now, Client: &http.Client{
+	s := &Server{URL: url, Credentials: rootCredentials, t: t, now: time.Now, Client: &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -129,6 +146,9 @@ func (r Response) Code() string { return r.field("__type", "code") }
 func (r Response) Message() string { return r.field("message", "message") }
 
 func (r Response) field(aws, v2 string) string {
+	if bytes.HasPrefix(r.Body, []byte("<")) {
+		return r.Text(strings.ToUpper(v2[:1]) + v2[1:])
+	}
 	var body map[string]any
 	if json.Unmarshal(r.Body, &body) != nil {
 		return ""
@@ -170,7 +190,7 @@ func (s *Server) Request(method, path string, body io.Reader, headers ...string)
 	return r
 }
 
-// ECR calls an operation of ECR with the root access key. in is encoded as JSON, unless it is a string, which is sent as
+// ECR calls an operation of ECR. in is encoded as JSON, unless it is a string, which is sent as
 // it is.
 func (s *Server) ECR(operation string, in any) Response {
 	s.t.Helper()
@@ -203,7 +223,7 @@ func (s *Server) MustECR(operation string, in, out any) {
 	}
 }
 
-// Sign signs a request to a service with the root access key.
+// Sign signs a request to a service.
 func (s *Server) Sign(r *http.Request, body []byte, service string) {
 	s.t.Helper()
 	s.SignAt(r, body, service, s.now())
@@ -212,7 +232,8 @@ func (s *Server) Sign(r *http.Request, body []byte, service string) {
 // SignAt signs as Sign does, by another clock than the server's.
 func (s *Server) SignAt(r *http.Request, body []byte, service string, now time.Time) {
 	s.t.Helper()
-	err := sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: AccessKeyID, Secret: SecretAccessKey},
+	err := sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: s.Credentials.AccessKeyID,
+		Secret: sigv4.Secret(s.Credentials.SecretAccessKey), SessionToken: sigv4.Secret(s.Credentials.SessionToken)},
 		sigv4.Scope{Region: Region, Service: service}, now)
 	if err != nil {
 		s.t.Fatal(err)

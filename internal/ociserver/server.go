@@ -28,9 +28,9 @@ import (
 
 // Config is what a Server works with.
 type Config struct {
-	Registry *registry.Registry
-	Door     *access.Door
-	Tokens   *identity.Tokens
+	Registry  *registry.Registry
+	Door      *access.Door
+	Directory *identity.Directory
 	// Accounts reports whether an account exists, for hosts that name one.
 	Accounts func(context.Context, string) (bool, error)
 	// Account is that of a host that names none.
@@ -65,7 +65,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Server: s, w: w, r: r, id: registry.ID{Account: s.Account, Region: s.Regions[0]}}
 	x.entry = &access.Request{
 		ID: audit.NewUUID(), Account: x.id.Account, Region: x.id.Region, Source: "ecr.amazonaws.com",
-		SourceIP: sourceIP(r), UserAgent: r.UserAgent(), TLS: r.TLS, Host: r.Host,
+		SourceIP: sourceIP(r), UserAgent: r.UserAgent(), Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
 	}
 	h := w.Header()
 	h["Docker-Distribution-Api-Version"] = apiVersion
@@ -83,7 +83,7 @@ func (x *exchange) serve(ctx context.Context) (*response, error) {
 	if err := x.selectRegistry(ctx); err != nil {
 		return nil, x.refuse(err)
 	}
-	if err := x.authenticate(); err != nil {
+	if err := x.authenticate(ctx); err != nil {
 		return nil, x.refuse(err)
 	}
 	req, err := oci.ParseRequest(x.r.Method, x.r.URL)
@@ -91,13 +91,13 @@ func (x *exchange) serve(ctx context.Context) (*response, error) {
 		return nil, x.refuse(err)
 	}
 	x.req, x.route = req, routes[req.Kind]
-	if err := x.bindDownload(); err != nil {
+	if err := x.bindDownload(ctx); err != nil {
 		return nil, x.refuse(err)
 	}
 	x.entry.Name, x.entry.ReadOnly = x.route.event, !x.route.change
 	x.entry.Questions = x.questions()
 	x.entry.Parameters = x.parameters()
-	if x.pass, err = x.Door.Enter(x.entry, "AccessDenied"); err != nil {
+	if x.pass, err = x.Door.Enter(ctx, x.entry, "AccessDenied"); err != nil {
 		return nil, err
 	}
 	response, err := x.route.serve(x, ctx)
@@ -206,7 +206,7 @@ const downloadParameter = "X-Coffer-Token"
 
 // authenticate finds out who is calling, by the registry token in Basic authentication, or by the token of a download
 // address.
-func (x *exchange) authenticate() error {
+func (x *exchange) authenticate(ctx context.Context) error {
 	if strings.Contains(x.r.URL.RawQuery, downloadParameter+"=") {
 		return nil // bindDownload checks it against the path
 	}
@@ -220,7 +220,7 @@ func (x *exchange) authenticate() error {
 	if user != "AWS" {
 		return errBadCredentials
 	}
-	checked, err := x.Tokens.Check(token)
+	checked, err := x.Directory.CheckRegistryToken(ctx, token)
 	if errors.Is(err, identity.ErrTokenInvalid) || err == nil && checked.Region != x.id.Region {
 		return errBadCredentials
 	}
@@ -234,14 +234,14 @@ func (x *exchange) authenticate() error {
 func (x *exchange) setCaller(c identity.Caller) { x.caller, x.entry.Caller = c, c }
 
 // bindDownload checks the token of a download address, which is good for one layer of one repository only.
-func (x *exchange) bindDownload() error {
+func (x *exchange) bindDownload(ctx context.Context) error {
 	if !x.caller.Anonymous() {
 		return nil
 	}
 	if x.req.Kind != oci.BlobGet && x.req.Kind != oci.BlobHead {
 		return errNoCredentials
 	}
-	caller, subject, err := x.Tokens.CheckDownload(x.r.URL.Query().Get(downloadParameter))
+	caller, subject, err := x.Directory.CheckDownload(ctx, x.r.URL.Query().Get(downloadParameter))
 	if errors.Is(err, identity.ErrTokenInvalid) {
 		return errBadCredentials
 	}
@@ -268,9 +268,9 @@ const DownloadLifetime = time.Hour
 
 // DownloadURL returns an address at which the bytes of a layer can be had without further credentials, for a while, with
 // the rights that the caller has then.
-func DownloadURL(tokens *identity.Tokens, c identity.Caller, base string, id registry.ID, repository string, digest oci.Digest) (string, error) {
+func DownloadURL(directory *identity.Directory, c identity.Caller, base string, id registry.ID, repository string, digest oci.Digest) (string, error) {
 	subject := id.Account + "/" + id.Region + "/" + downloadTarget(repository, digest)
-	token, err := tokens.IssueDownload(c, subject, DownloadLifetime)
+	token, err := directory.IssueDownload(c, subject, DownloadLifetime)
 	if err != nil {
 		return "", err
 	}

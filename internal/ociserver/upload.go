@@ -38,7 +38,7 @@ func (x *exchange) progress(status int, u registry.Upload) *response {
 // uploadMount takes a layer from another repository of the registry, if the caller may read it there, and otherwise
 // begins an upload.
 func (x *exchange) uploadMount(ctx context.Context) (*response, error) {
-	if x.req.From == "" || !oci.ValidRepositoryName(x.req.From) || !x.pass.May(x.mountQuestion()) {
+	if x.req.From == "" || !oci.ValidRepositoryName(x.req.From) || !x.pass.May(ctx, x.mountQuestion()) {
 		return x.uploadStart(ctx)
 	}
 	from, err := x.Registry.Find(ctx, x.id, x.req.From)

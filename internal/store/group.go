@@ -29,7 +29,8 @@ const (
 )
 
 type group struct {
-	w *conn
+	w           *conn
+	subscribers *subscribers
 	// committed is told after each commit how many pages the writer has written in all.
 	committed func(pages int)
 
@@ -52,13 +53,14 @@ type batch struct {
 	open  bool // BEGIN has run
 	dirty bool // somebody's changes are in it
 
-	onCommit []func()
-	done     chan struct{}
-	err      error // what failed for all; final once done is closed
+	subscribers *subscribers
+	onCommit    []func()
+	done        chan struct{}
+	err         error // what failed for all; final once done is closed
 }
 
-func (g *group) init(w *conn, committed func(pages int)) {
-	g.w, g.committed = w, committed
+func (g *group) init(w *conn, s *subscribers, committed func(pages int)) {
+	g.w, g.subscribers, g.committed = w, s, committed
 }
 
 func (g *group) update(ctx context.Context, fn func(*Tx) error) error {
@@ -146,7 +148,7 @@ func (g *group) withdraw(t *turn) bool {
 // current returns the batch of the one who has the turn.
 func (g *group) current() *batch {
 	if g.batch == nil {
-		g.batch = &batch{w: g.w, begun: time.Now(), done: make(chan struct{})}
+		g.batch = &batch{w: g.w, begun: time.Now(), subscribers: g.subscribers, done: make(chan struct{})}
 	}
 	g.batch.size++
 	return g.batch

@@ -54,9 +54,10 @@ const writerCacheShares = 4
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	group   group
-	readers pool
-	ckpt    checkpointer
+	group       group
+	readers     pool
+	ckpt        checkpointer
+	subscribers subscribers
 
 	closing  sync.Once
 	closeErr error
@@ -101,7 +102,7 @@ func openFolder(ctx context.Context, dir string, o Options, migrations fs.FS) (*
 		return connect(path, roleReader, o.cachePerConnection())
 	})
 	db.ckpt.init(copier, &db.group)
-	db.group.init(writer, db.ckpt.committed)
+	db.group.init(writer, &db.subscribers, db.ckpt.committed)
 	db.ckpt.start()
 	return db, nil
 }

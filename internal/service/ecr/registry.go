@@ -41,8 +41,8 @@ func (s *service) registryHost(c awsapi.Call, id registry.ID) string {
 	return host
 }
 
-func (s *service) getAuthorizationToken(_ context.Context, c awsapi.Call, in *api.GetAuthorizationTokenRequest) (*api.GetAuthorizationTokenResponse, error) {
-	token, expires, err := s.Tokens.Issue(c.Caller, c.Region)
+func (s *service) getAuthorizationToken(ctx context.Context, c awsapi.Call, in *api.GetAuthorizationTokenRequest) (*api.GetAuthorizationTokenResponse, error) {
+	token, expires, err := s.Directory.IssueRegistryToken(ctx, c.Caller, c.Region)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,8 @@ import (
 
 // Config is what the service works with.
 type Config struct {
-	Registry *registry.Registry
-	Tokens   *identity.Tokens
+	Registry  *registry.Registry
+	Directory *identity.Directory
 	// Domain is the suffix of registry hosts; empty for path style, in which the server's own address is the registry's.
 	Domain string
 	// DownloadURL makes the address of a layer's bytes.

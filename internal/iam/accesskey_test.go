@@ -1,18 +1,16 @@
-package identity
+package iam
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -41,17 +39,17 @@ func openDB(t testing.TB) *store.DB {
 	return db
 }
 
-func newDirectory(t testing.TB) *Directory { return NewDirectory(openDB(t), seal.NewKey()) }
+func newStore(t testing.TB) *Store { return New(Config{DB: openDB(t), Secrets: seal.NewKey()}) }
 
-func put(t testing.TB, d *Directory, account, id, secret string) {
+func put(t testing.TB, d *Store, account, id, text string) {
 	t.Helper()
-	if err := d.PutRootKey(t.Context(), account, id, NewSecret(secret)); err != nil {
+	if err := d.PutRootKey(t.Context(), account, id, secret.New(text)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // wantKey wants an access key to have a secret, or to be unknown if that is empty.
-func wantKey(t testing.TB, d *Directory, id, secret string) {
+func wantKey(t testing.TB, d *Store, id, secret string) {
 	t.Helper()
 	key, err := d.AccessKey(t.Context(), id)
 	if secret == "" {
@@ -66,7 +64,7 @@ func wantKey(t testing.TB, d *Directory, id, secret string) {
 }
 
 func TestRootKey(t *testing.T) {
-	d := newDirectory(t)
+	d := newStore(t)
 	wantKey(t, d, exampleID, "")
 	if has, err := d.HasRootKey(t.Context(), account); has || err != nil {
 		t.Error(has, err)
@@ -93,10 +91,8 @@ func TestRootKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Caller{Principal: policy.Principal{ARN: "arn:aws:iam::123456789012:root", Account: account, Root: true}, Type: "Root",
-		PrincipalID: account, AccessKeyID: exampleID}
-	if key.Caller != want || key.Caller.Anonymous() || !(Caller{}).Anonymous() {
-		t.Errorf("caller is %+v", key.Caller)
+	if key.Owner != account || key.Account != account {
+		t.Errorf("it belongs to %s of %s", key.Owner, key.Account)
 	}
 	for _, id := range []string{"", strings.ToLower(exampleID), exampleID + " ", exampleID[:19], "%"} {
 		wantKey(t, d, id, "")
@@ -104,7 +100,7 @@ func TestRootKey(t *testing.T) {
 }
 
 func TestRootKeyIsReplaced(t *testing.T) {
-	d := newDirectory(t)
+	d := newStore(t)
 	put(t, d, account, exampleID, exampleSecret)
 	wantKey(t, d, exampleID, exampleSecret)
 	put(t, d, account, otherID, otherSecret) // another id
@@ -124,7 +120,7 @@ func TestRootKeyIsReplaced(t *testing.T) {
 }
 
 func TestInactiveKeyIsUnknown(t *testing.T) {
-	d := newDirectory(t)
+	d := newStore(t)
 	put(t, d, account, exampleID, exampleSecret)
 	exec(t, d.db, `UPDATE access_key SET active = 0`)
 	wantKey(t, d, exampleID, "")
@@ -133,31 +129,38 @@ func TestInactiveKeyIsUnknown(t *testing.T) {
 	}
 }
 
-// A key that was read before it was replaced must not be remembered afterwards.
-func TestCacheForgetsReplacedKey(t *testing.T) {
-	d := newDirectory(t)
+// What was read before a change must not be remembered after it.
+func TestCacheForgetsWhatChangedMeanwhile(t *testing.T) {
+	d := newStore(t)
 	put(t, d, account, exampleID, exampleSecret)
-	epoch := d.epoch
-	old, err := d.load(t.Context(), exampleID)
+	_, err := cached(&d.cache, account, accessKeyKey{exampleID}, func() (AccessKey, error) {
+		key, err := d.loadAccessKey(t.Context(), exampleID)
+		put(t, d, account, exampleID, otherSecret)
+		return key, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, d, account, exampleID, otherSecret)
-	d.remember(old, epoch)
 	wantKey(t, d, exampleID, otherSecret)
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	d := newDirectory(t)
-	for i := range maxCachedKeys + 5 {
-		d.remember(AccessKey{ID: fmt.Sprint(i)}, d.epoch)
+	d := newStore(t)
+	for i := range maxCached + 5 {
+		if _, err := cached(&d.cache, fmt.Sprint(i%7), i, func() (int, error) { return i, nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if n := len(d.keys); n == 0 || n > maxCachedKeys {
-		t.Errorf("%d keys are remembered", n)
+	n := 0
+	for _, of := range d.cache.accounts {
+		n += len(of)
 	}
-	put(t, d, account, exampleID, exampleSecret)
-	if n := len(d.keys); n != 0 {
-		t.Errorf("%d keys are remembered after a change", n)
+	if n == 0 || n > maxCached || n != d.cache.entries {
+		t.Errorf("%d entries are remembered, counted as %d", n, d.cache.entries)
+	}
+	d.cache.forget(topicPrefix + "3")
+	if left := len(d.cache.accounts["3"]); left != 0 {
+		t.Errorf("%d entries are remembered after a change", left)
 	}
 }
 
@@ -168,7 +171,7 @@ func exec(t testing.TB, db *store.DB, query string, args ...any) {
 	}
 }
 
-func sealedSecret(t testing.TB, d *Directory, id string) (sealed []byte) {
+func sealedSecret(t testing.TB, d *Store, id string) (sealed []byte) {
 	t.Helper()
 	err := d.db.View(t.Context(), func(tx *store.Tx) error {
 		return tx.QueryRow(`SELECT secret FROM access_key WHERE id = $1`, id).Scan(&sealed)
@@ -181,7 +184,7 @@ func sealedSecret(t testing.TB, d *Directory, id string) (sealed []byte) {
 
 // A stored secret is sealed, opens under its own key alone, and only in its own row.
 func TestStoredSecret(t *testing.T) {
-	d := newDirectory(t)
+	d := newStore(t)
 	put(t, d, account, exampleID, exampleSecret)
 	put(t, d, "999999999999", otherID, otherSecret)
 	sealed := sealedSecret(t, d, exampleID)
@@ -191,7 +194,7 @@ func TestStoredSecret(t *testing.T) {
 	checked := func() (keys int, faults []string) {
 		t.Helper()
 		// A directory of its own, which remembers nothing.
-		keys, err := NewDirectory(d.db, d.secrets).Check(t.Context(), func(text string) { faults = append(faults, text) })
+		keys, err := New(Config{DB: d.db, Secrets: d.secrets}).Check(t.Context(), func(text string) { faults = append(faults, text) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,16 +203,16 @@ func TestStoredSecret(t *testing.T) {
 	if keys, faults := checked(); keys != 2 || len(faults) != 0 {
 		t.Errorf("%d keys, faults %q", keys, faults)
 	}
-	refused := func(what string, d *Directory) {
+	refused := func(what string, d *Store) {
 		t.Helper()
 		key, err := d.AccessKey(t.Context(), exampleID)
 		if !errors.Is(err, seal.ErrAltered) || errors.Is(err, ErrUnknownKey) || key.Secret.Reveal() != "" {
 			t.Errorf("%s: %q, error %v", what, key.Secret.Reveal(), err)
 		}
 	}
-	refused("another sealing key", NewDirectory(d.db, seal.NewKey()))
+	refused("another sealing key", New(Config{DB: d.db, Secrets: seal.NewKey()}))
 	exec(t, d.db, `UPDATE access_key SET secret = $1 WHERE id = $2`, sealedSecret(t, d, otherID), exampleID)
-	refused("another row's secret", NewDirectory(d.db, d.secrets))
+	refused("another row's secret", New(Config{DB: d.db, Secrets: d.secrets}))
 	for i := range len(sealed) * 8 {
 		altered := append([]byte(nil), sealed...)
 		altered[i/8] ^= 1 << (i % 8)
@@ -226,12 +229,12 @@ func TestStoredSecret(t *testing.T) {
 func TestNewAccessKey(t *testing.T) {
 	ids := map[string]bool{}
 	for range 100 {
-		id, secret := NewAccessKey()
+		id, text := NewAccessKey()
 		if !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) || !ValidAccessKeyID(id) || ids[id] {
 			t.Errorf("id %q", id)
 		}
-		if !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(secret.Reveal()) {
-			t.Errorf("a secret of %d characters", len(secret.Reveal()))
+		if !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(text.Reveal()) {
+			t.Errorf("a secret of %d characters", len(text.Reveal()))
 		}
 		ids[id] = true
 	}
@@ -246,36 +249,5 @@ func TestValidAccessKeyID(t *testing.T) {
 		if ValidAccessKeyID(id) != want {
 			t.Errorf("%q: %v", id, !want)
 		}
-	}
-}
-
-func TestSecretNeverPrints(t *testing.T) {
-	secret := NewSecret(exampleSecret)
-	if secret.Reveal() != exampleSecret || (Secret{}).Reveal() != "" {
-		t.Fatal("it does not reveal either")
-	}
-	for name, v := range map[string]any{
-		"secret": secret, "pointer": &secret, "access key": AccessKey{ID: exampleID, Secret: secret}, "list": []Secret{secret},
-		"map": map[string]Secret{"a": secret}, "unexported field": struct{ s Secret }{secret}, "zero": Secret{},
-	} {
-		var log strings.Builder
-		slog.New(slog.NewTextHandler(&log, nil)).Info("a", "v", v)
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("a", "v", v)
-		text, err := json.Marshal(v)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		texts := map[string]string{"slog": log.String(), "JSON": string(text)}
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%40s"} {
-			texts[verb] = fmt.Sprintf(verb, v)
-		}
-		for how, text := range texts {
-			if strings.Contains(text, "bPxRfiCY") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "bPxRfiCY")) {
-				t.Errorf("%s by %s: %s", name, how, text)
-			}
-		}
-	}
-	if text := fmt.Sprintf("%d", secret); text != redacted {
-		t.Error(text)
 	}
 }

@@ -1,0 +1,141 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/organization"
+	"github.com/coffer-registry/coffer/internal/policy"
+)
+
+// Attached finds what is attached to the resource of a question, from memory if it can: its policies and the condition keys
+// of its own. What it returns is shared and never changes.
+type Attached func(ctx context.Context, q policy.Question) (policy.ResourceSet, error)
+
+// Policies finds the policies that decide about a request.
+type Policies struct {
+	IAM          *iam.Store
+	Organization *organization.Store
+	// Resources finds what is attached to resources, by the service in their ARNs.
+	Resources map[string]Attached
+}
+
+// controlled are the services whose resources the organization's resource control policies limit.
+var controlled = map[string]bool{"ecr": true, "sts": true, "kms": true}
+
+// gather finds all that decides about questions of a request. An error means that it could not be found out, and so that
+// nothing is allowed.
+func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions []policy.Question, place policy.Context) (policy.PolicySet, policy.Principal, error) {
+	set := policy.PolicySet{Context: caller.Keys}
+	principal := caller.Principal
+	if err := p.ofCaller(ctx, caller, &set); err != nil {
+		return set, principal, err
+	}
+	if principal.Account != "" {
+		standing, err := p.Organization.Standing(ctx, principal.Account)
+		if err != nil {
+			return set, principal, err
+		}
+		principal.Management, set.SCP = standing.Management, standing.SCP
+		putOrganization(place, "principal", standing)
+	}
+	return set, principal, p.ofResources(ctx, questions, place, &set)
+}
+
+// ofCaller finds the policies on the principal's side.
+func (p *Policies) ofCaller(ctx context.Context, caller identity.Caller, set *policy.PolicySet) error {
+	if caller.Standing != nil {
+		set.Identity, set.Boundary = caller.Standing.Policies, caller.Standing.Boundary
+	}
+	s := caller.Session
+	if s == nil || !s.HasPolicies() {
+		return nil
+	}
+	set.Session = s.Documents()
+	for i, arn := range s.PolicyARNs {
+		if i == 0 { // what the session holds is not to be appended to
+			set.Session = append([]*policy.Policy(nil), set.Session...)
+		}
+		managed, err := p.IAM.Managed(ctx, caller.Principal.Account, arn)
+		if err != nil {
+			return err
+		}
+		set.Session = append(set.Session, managed)
+	}
+	return nil
+}
+
+// ofResources finds what is attached to the resources. The account of the first one is in the context of the request;
+// resources of other accounts have their own.
+func (p *Policies) ofResources(ctx context.Context, questions []policy.Question, place policy.Context, set *policy.PolicySet) error {
+	for i, q := range questions {
+		if _, known := set.Resources[q.Resource]; known {
+			continue
+		}
+		attached, err := p.attached(ctx, q)
+		if err != nil {
+			return err
+		}
+		standing, err := p.owner(ctx, q.Resource.Account)
+		if err != nil {
+			return err
+		}
+		service, _, _ := strings.Cut(q.Action, ":")
+		if standing != nil && !standing.Management && controlled[service] {
+			attached.RCP = standing.RCP
+		}
+		switch {
+		case i == 0:
+			putOwner(place, q.Resource.Account, standing)
+		case q.Resource.Account != questions[0].Resource.Account:
+			attached.Context = copied(attached.Context)
+			putOwner(attached.Context, q.Resource.Account, standing)
+		}
+		if set.Resources == nil {
+			set.Resources = make(map[policy.Resource]policy.ResourceSet, 1)
+		}
+		set.Resources[q.Resource] = attached
+	}
+	return nil
+}
+
+func (p *Policies) attached(ctx context.Context, q policy.Question) (policy.ResourceSet, error) {
+	find := p.Resources[serviceOf(q.Resource.ARN)]
+	if find == nil {
+		return policy.ResourceSet{}, nil
+	}
+	set, err := find(ctx, q)
+	if err != nil {
+		return set, fmt.Errorf("look up the policies of %s: %w", q.Resource.ARN, err)
+	}
+	return set, nil
+}
+
+func (p *Policies) owner(ctx context.Context, account string) (*organization.Standing, error) {
+	if account == "" {
+		return nil, nil
+	}
+	return p.Organization.Standing(ctx, account)
+}
+
+// serviceOf is the service in an ARN; empty for what is none.
+func serviceOf(arn string) string {
+	rest, ok := strings.CutPrefix(arn, "arn:aws:")
+	if !ok {
+		return ""
+	}
+	service, _, _ := strings.Cut(rest, ":")
+	return service
+}
+
+// copied is a copy of a context that may be added to.
+func copied(c policy.Context) policy.Context {
+	out := make(policy.Context, len(c)+3)
+	for key, values := range c {
+		out[key] = values
+	}
+	return out
+}

@@ -1,0 +1,5 @@
+package app_test
+
+var stsOperations = []asked{
+	{"GetCallerIdentity", nil, nil},
+}

@@ -1,0 +1,77 @@
+package iam
+
+import (
+	"context"
+
+	"github.com/coffer-registry/coffer/internal/awsapi"
+	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
+	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/policy"
+)
+
+// onEntity makes the question of an operation that one user, group or role is the resource of: about its ARN, whose path
+// has to be looked up. name returns its name, and an empty one stands for the caller. more adds condition keys; nil is none.
+func onEntity[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], name func(*I) string, more func(*I) policy.Context) awsapi.Op[I, O] {
+	op.Ask = func(ctx context.Context, c awsapi.Call, in *I) (a awsapi.Asked, err error) {
+		arn := c.Caller.Principal.ARN
+		if named := name(in); named != "" {
+			if arn, err = s.IAM.ARNOf(ctx, kind, c.Caller.Principal.Account, named); err != nil {
+				return a, err
+			}
+		}
+		a.Questions = policy.Ask([]string{op.Action}, policy.Resource{ARN: arn, Account: c.Caller.Principal.Account})
+		if more != nil {
+			a.Context = more(in)
+		}
+		return a, nil
+	}
+	return op
+}
+
+// onNew makes the questions of an operation that creates something: about the ARN that it is going to have, and with tags
+// also about the action that tags it.
+func onNew[I, O any](kind iam.Kind, tagging string, op awsapi.Op[I, O], names func(*I) (path, name string), tags func(*I) []api.Tag,
+	more func(*I) policy.Context) awsapi.Op[I, O] {
+	op.Ask = func(_ context.Context, c awsapi.Call, in *I) (a awsapi.Asked, err error) {
+		path, name := names(in)
+		actions := []string{op.Action}
+		a.Context = policy.Context{}
+		if more != nil {
+			a.Context = more(in)
+		}
+		if t := tags(in); len(t) > 0 {
+			actions = append(actions, tagging)
+			putTags(a.Context, t)
+		}
+		a.Questions = policy.Ask(actions, policy.Resource{ARN: kind.ARN(c.Caller.Principal.Account, iam.OrRoot(path), name), Account: c.Caller.Principal.Account})
+		return a, nil
+	}
+	return op
+}
+
+// onAccount makes the question of an operation that concerns the account as a whole, or one of its lists.
+func onAccount[I, O any](op awsapi.Op[I, O]) awsapi.Op[I, O] {
+	op.Resources = func(c awsapi.Call, _ *I) []policy.Resource {
+		return []policy.Resource{{ARN: "*", Account: c.Caller.Principal.Account}}
+	}
+	return op
+}
+
+// putTags adds the condition keys of tags that a request carries.
+func putTags(c policy.Context, tags []api.Tag) {
+	keys := make([]string, 0, len(tags))
+	for _, t := range tags {
+		c.Put("aws:RequestTag/"+t.Key, t.Value)
+		keys = append(keys, t.Key)
+	}
+	c.Put("aws:TagKeys", keys...)
+}
+
+// boundaryKey is the condition key of a permissions boundary that a request carries.
+func boundaryKey(arn string) policy.Context {
+	c := policy.Context{}
+	if arn != "" {
+		c.Put("iam:PermissionsBoundary", arn)
+	}
+	return c
+}

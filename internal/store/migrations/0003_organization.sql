@@ -1,0 +1,58 @@
+-- The organization: its root and organizational units as a tree, in which accounts hang. There is one, made at the first
+-- start, whose management account is the first one.
+CREATE TABLE organization (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    management TEXT   NOT NULL REFERENCES account (id),
+    root       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE organization_unit (
+    id     TEXT NOT NULL PRIMARY KEY,
+    parent TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    UNIQUE (parent, name)
+) WITHOUT ROWID;
+
+-- The root or unit that an account hangs in.
+CREATE TABLE organization_account (
+    account   TEXT   NOT NULL PRIMARY KEY REFERENCES account (id),
+    parent    TEXT   NOT NULL,
+    joined_at BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX organization_account_parent ON organization_account (parent, account);
+
+-- Service and resource control policies; type is SERVICE_CONTROL_POLICY or RESOURCE_CONTROL_POLICY.
+CREATE TABLE organization_policy (
+    id          TEXT   NOT NULL PRIMARY KEY,
+    type        TEXT   NOT NULL,
+    name        TEXT   NOT NULL,
+    description TEXT   NOT NULL,
+    document    TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    UNIQUE (type, name)
+) WITHOUT ROWID;
+
+-- target is the root, a unit or an account.
+CREATE TABLE organization_attachment (
+    target TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    PRIMARY KEY (target, policy)
+) WITHOUT ROWID;
+CREATE INDEX organization_attachment_policy ON organization_attachment (policy, target);
+
+-- Which types of policies are enabled in the root.
+CREATE TABLE organization_policy_type (
+    type TEXT NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+
+-- Requests to make accounts, whose state is asked for later.
+CREATE TABLE organization_request (
+    id           TEXT   NOT NULL PRIMARY KEY,
+    account_name TEXT   NOT NULL,
+    account      TEXT   NOT NULL,
+    state        TEXT   NOT NULL,
+    reason       TEXT   NOT NULL,
+    requested_at BIGINT NOT NULL,
+    completed_at BIGINT
+) WITHOUT ROWID;
