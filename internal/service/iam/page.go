@@ -43,4 +43,3 @@ func nextMarker(list string, after ...string) string {
 	text, _ := json.Marshal(marker{list, after})
 	return base64.RawURLEncoding.EncodeToString(text)
 }
-
