@@ -55,6 +55,7 @@ type Door struct {
 	policies *Policies
 	evaluate func(policy.Request) policy.Decision
 	rates    *rates
+	signIns  signIns
 	now      func() time.Time
 }
 
@@ -70,7 +71,9 @@ func New(c Config) *Door {
 // Request is what a client asks for.
 type Request struct {
 	// ID is the request's UUID, which the client is told too.
-	ID     string
+	ID string
+	// Arrived is when the request came, by the clock of the machine.
+	Arrived time.Time
 	Caller identity.Caller
 	// Account owns what is asked for, and Region is where; the record goes to them.
 	Account, Region string

@@ -5,48 +5,62 @@ import (
 	"time"
 )
 
-// rates limits how often an account may do something, by a bucket of tokens that holds one second's worth.
-type rates struct {
-	perSecond map[string]int64
-
-	mu      sync.Mutex
-	buckets map[bucketKey]*bucket
+// buckets are buckets of tokens, each of which fills at a rate up to a size, and from which each event takes one.
+type buckets[K comparable] struct {
+	mu  sync.Mutex
+	all map[K]*bucket
 }
-
-type bucketKey struct{ account, region, action string }
 
 type bucket struct {
 	tokens float64
 	at     time.Time
+	// empty is set once it had none to give, until it has one again.
+	empty bool
 }
 
-// maxBuckets bounds the memory: accounts that are new to a full table start with a full bucket again.
+// maxBuckets bounds the memory: who is new to a full table starts with a full bucket again.
 const maxBuckets = 10_000
 
-func newRates(perSecond map[string]int64) *rates {
-	return &rates{perSecond: perSecond, buckets: map[bucketKey]*bucket{}}
+// take takes a token from a bucket that fills with rate tokens per second up to size. first is set if there was none, for
+// the first time since there was one.
+func (b *buckets[K]) take(key K, rate, size float64, now time.Time) (ok, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.all[key]
+	if one == nil {
+		if len(b.all) >= maxBuckets || b.all == nil {
+			b.all = map[K]*bucket{}
+		}
+		one = &bucket{tokens: size, at: now}
+		b.all[key] = one
+	}
+	one.tokens = min(size, one.tokens+rate*max(0, now.Sub(one.at).Seconds()))
+	one.at = now
+	if one.tokens < 1 {
+		first = !one.empty
+		one.empty = true
+		return false, first
+	}
+	one.tokens--
+	one.empty = false
+	return true, false
 }
+
+// rates limits how often an account may do something, by a bucket that holds one second's worth.
+type rates struct {
+	perSecond map[string]int64
+	buckets   buckets[bucketKey]
+}
+
+type bucketKey struct{ account, region, action string }
+
+func newRates(perSecond map[string]int64) *rates { return &rates{perSecond: perSecond} }
 
 func (r *rates) allow(key bucketKey, now time.Time) bool {
 	rate := float64(r.perSecond[key.action])
 	if rate <= 0 {
 		return true
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b := r.buckets[key]
-	if b == nil {
-		if len(r.buckets) >= maxBuckets {
-			clear(r.buckets)
-		}
-		b = &bucket{tokens: rate, at: now}
-		r.buckets[key] = b
-	}
-	b.tokens = min(rate, b.tokens+rate*max(0, now.Sub(b.at).Seconds()))
-	b.at = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
+	ok, _ := r.buckets.take(key, rate, rate, now)
+	return ok
 }

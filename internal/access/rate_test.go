@@ -88,7 +88,7 @@ func TestBucket(t *testing.T) {
 	for i := range maxBuckets + 10 {
 		r.allow(bucketKey{fmt.Sprint(i), region, "a"}, start)
 	}
-	if n := len(r.buckets); n == 0 || n > maxBuckets {
+	if n := len(r.buckets.all); n == 0 || n > maxBuckets {
 		t.Errorf("%d buckets", n)
 	}
 }

@@ -76,7 +76,7 @@ type exchange struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, w: w, r: r, id: audit.NewUUID()}
 	x.entry = &access.Request{
-		ID: x.id, Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
+		ID: x.id, Arrived: time.Now(), Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
 		Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
 	}
 	err := x.serve(r.Context())

@@ -23,7 +23,7 @@ func (x *exchange) fail(err error) {
 		if x.entry.Name == "" {
 			x.entry.Name = "UnknownOperation"
 		}
-		if err := x.server.Door.Refuse(x.entry, problem.Code, problem.Message); err != nil {
+		if err := x.refuse(err, problem); err != nil {
 			problem = x.problem(err)
 		}
 	}
@@ -39,6 +39,15 @@ func (x *exchange) fail(err error) {
 		return
 	}
 	WriteJSONError(x.w, x.id, x.version, problem)
+}
+
+// refuse records a request that was turned away before it could enter.
+func (x *exchange) refuse(err error, problem *Error) error {
+	var signature *sigv4.Error
+	if errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
+		return x.server.Door.RefuseSignIn(x.r.Context(), x.entry, problem.Code, problem.Message)
+	}
+	return x.server.Door.Refuse(x.entry, problem.Code, problem.Message)
 }
 
 // problem turns an error into what the client is told of it. What nobody knows is an internal error, whose cause goes to

@@ -64,7 +64,7 @@ type exchange struct {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Server: s, w: w, r: r, id: registry.ID{Account: s.Account, Region: s.Regions[0]}}
 	x.entry = &access.Request{
-		ID: audit.NewUUID(), Account: x.id.Account, Region: x.id.Region, Source: "ecr.amazonaws.com",
+		ID: audit.NewUUID(), Arrived: time.Now(), Account: x.id.Account, Region: x.id.Region, Source: "ecr.amazonaws.com",
 		SourceIP: sourceIP(r), UserAgent: r.UserAgent(), Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
 	}
 	h := w.Header()
@@ -132,7 +132,11 @@ func (x *exchange) refuse(err error) error {
 	}
 	problem := x.explain(err)
 	x.nameEntry()
-	if recording := x.Door.Refuse(x.entry, trailCode(err, problem), problem.message); recording != nil {
+	refuse := x.Door.Refuse
+	if errors.Is(err, errBadCredentials) {
+		refuse = func(r *access.Request, code, message string) error { return x.Door.RefuseSignIn(x.r.Context(), r, code, message) }
+	}
+	if recording := refuse(x.entry, trailCode(err, problem), problem.message); recording != nil {
 		return recording
 	}
 	return err
