@@ -10,7 +10,7 @@ import (
 // holds evaluates one condition on a:key against a context that has the values for it.
 func holds(t *testing.T, operator string, policy, values []string, request Context) bool {
 	t.Helper()
-	c, _, ok := newCondition(rawCondition{operator, "a:key", policy}, true)
+	c, _, ok := newCondition(rawCondition{operator: operator, key: "a:key", values: policy}, true)
 	if !ok {
 		t.Fatalf("there is no operator %s", operator)
 	}
@@ -235,7 +235,7 @@ func TestAmbiguousKey(t *testing.T) {
 	}
 	in.Put("aws:ResourceTag/TEAM", "b")
 	for _, operator := range []string{"StringEquals", "StringNotEquals", "StringLikeIfExists", "ForAllValues:StringEquals", "Null"} {
-		c, _, _ := newCondition(rawCondition{operator, "aws:resourcetag/team", []string{"a", "true", "*"}}, true)
+		c, _, _ := newCondition(rawCondition{operator: operator, key: "aws:resourcetag/team", values: []string{"a", "true", "*"}}, true)
 		if c.holds(contexts{resource: in}, false) {
 			t.Errorf("%s holds for Allow", operator)
 		}

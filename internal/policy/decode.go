@@ -53,7 +53,8 @@ type elements struct {
 }
 
 type rawCondition struct {
-	operator, key string
+	operator, key string // the key in lower case
+	spelled       string // the key as it is written
 	values        []string
 }
 
@@ -256,7 +257,7 @@ func decodeConditions(v strictjson.Value) (out []rawCondition, err *MalformedErr
 			return nil, syntaxError("condition %s is no object", operator)
 		}
 		for key, values := range keys.Members() {
-			c := rawCondition{operator: operator, key: strings.ToLower(key)}
+			c := rawCondition{operator: operator, key: strings.ToLower(key), spelled: key}
 			if c.values, err = decodeValues(operator, values); err != nil {
 				return nil, err
 			}

@@ -8,10 +8,7 @@ import (
 
 // Evaluate answers the request: every question must be allowed, and the first denial is the answer.
 func Evaluate(r Request, s PolicySet) Decision {
-	e := evaluation{
-		caller:  caller{Principal: r.Principal, kind: r.Principal.kind(), boundary: s.Boundary != nil},
-		request: &r, set: &s,
-	}
+	e := newEvaluation(&r, &s)
 	if len(r.Questions) == 0 && e.kind == nobody {
 		return Decision{Reason: ReasonIdentity, Resource: "*"}
 	}
@@ -45,6 +42,10 @@ type evaluation struct {
 	own      ResourceSet // what is attached to the resource
 	in       contexts
 	foreign  bool // the resource belongs to another account than the caller
+}
+
+func newEvaluation(r *Request, s *PolicySet) evaluation {
+	return evaluation{caller: caller{Principal: r.Principal, kind: r.Principal.kind(), boundary: s.Boundary != nil}, request: r, set: s}
 }
 
 func (e *evaluation) answer(q *Question) Decision {
@@ -87,9 +88,8 @@ type verdicts struct {
 // weighAll asks all layers. It returns the first that denies explicitly, in the order in which AWS would name them.
 func (e *evaluation) weighAll(v *verdicts) (Reason, *statement) {
 	var s *statement
-	inside := e.kind == user || e.kind == session || e.kind == federated
 	v.scp, v.rcp = true, true
-	if (inside || e.kind == root) && !e.Management && !e.ServiceLinked {
+	if e.limitedBySCP() {
 		if v.scp, s = e.weighLevels(e.set.SCP); s != nil {
 			return ReasonSCP, s
 		}
@@ -102,12 +102,22 @@ func (e *evaluation) weighAll(v *verdicts) (Reason, *statement) {
 	if s = e.weigh(e.set.Endpoint, &v.endpoint); s != nil {
 		return ReasonEndpoint, s
 	}
-	if inside {
+	if e.inside() {
 		if reason, s := e.weighPrincipal(v); s != nil {
 			return reason, s
 		}
 	}
 	return e.weighResource(v)
+}
+
+// inside reports whether the caller has policies of its own.
+func (e *evaluation) inside() bool {
+	return e.kind == user || e.kind == session || e.kind == federated
+}
+
+// limitedBySCP reports whether the organization's service control policies are about the caller.
+func (e *evaluation) limitedBySCP() bool {
+	return (e.inside() || e.kind == root) && !e.Management && !e.ServiceLinked
 }
 
 // weighPrincipal asks the policies of the principal's side.

@@ -78,7 +78,9 @@ type Policy struct {
 	kind       Kind
 	statements []*statement
 	index      index
-	warnings   []string
+	// text is the document as it was given, for what explains; empty if it was too large to be read.
+	text     string
+	warnings []string
 }
 
 // Name returns what Options called the policy.
@@ -99,7 +101,7 @@ func Parse(kind Kind, document []byte, o Options) (*Policy, error) {
 	if err != nil {
 		return nil, spoken(kind, err)
 	}
-	return compile(kind, d, o), nil
+	return compile(kind, d, o).of(document), nil
 }
 
 // Load compiles a document that was saved before, by whatever rules held then. It always returns a policy. One that it
@@ -107,9 +109,17 @@ func Parse(kind Kind, document []byte, o Options) (*Policy, error) {
 func Load(kind Kind, document []byte, o Options) (*Policy, error) {
 	d, err := decode(document)
 	if err != nil {
-		return denyAll(kind, o), spoken(kind, err)
+		return denyAll(kind, o).of(document), spoken(kind, err)
 	}
-	return compile(kind, d, o), nil
+	return compile(kind, d, o).of(document), nil
+}
+
+// of notes the text that the policy was compiled from.
+func (p *Policy) of(document []byte) *Policy {
+	if len(document) <= MaxDocument {
+		p.text = string(document)
+	}
+	return p
 }
 
 // denyAll stands for a document that cannot be read.
