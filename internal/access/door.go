@@ -74,7 +74,7 @@ type Request struct {
 	ID string
 	// Arrived is when the request came, by the clock of the machine.
 	Arrived time.Time
-	Caller identity.Caller
+	Caller  identity.Caller
 	// Account owns what is asked for, and Region is where; the record goes to them.
 	Account, Region string
 	// Source and Name are the service and the operation in the trail, such as "ecr.amazonaws.com" and "PutImage".

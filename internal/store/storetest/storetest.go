@@ -36,6 +36,8 @@ func Run(t *testing.T, opener Opener) {
 		{"panic", testPanic},
 		{"goexit", testGoexit},
 		{"on commit", testOnCommit},
+		{"touch", testTouch},
+		{"poll", testPoll},
 		{"cancelled before", testCancelledBefore},
 		{"cancelled while waiting", testCancelledWaiting},
 		{"cancelled after", testCancelledAfter},
