@@ -41,6 +41,7 @@ var tiers = []tier{
 var sideways = map[string][]string{
 	"oci":                   {"strictjson"},
 	"policy":                {"arn", "strictjson"},
+	"sigv4":                 {"secret"},
 	"kms":                   {"store"},
 	"audit":                 {"store"},
 	"identity":              {"iam", "organization"},

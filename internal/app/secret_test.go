@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -112,7 +113,7 @@ func TestTrailHoldsNoSecret(t *testing.T) {
 	for what, sign := range map[string]func(*http.Request) error{
 		"a signature": func(r *http.Request) error { s.Sign(r, nil, "sts"); return nil },
 		"a presigned signature": func(r *http.Request) error {
-			return sigv4.Presign(r, sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey, SessionToken: "a session token"},
+			return sigv4.Presign(r, sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: secret.New(coffertest.SecretAccessKey), SessionToken: secret.New("a session token")},
 				sigv4.Scope{Region: coffertest.Region, Service: "sts"}, time.Now(), time.Minute)
 		},
 	} {

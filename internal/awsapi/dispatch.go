@@ -18,7 +18,6 @@ import (
 	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/identity"
-	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -257,7 +256,7 @@ func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 		return Call{}, err
 	}
 	x.entry.Caller.AccessKeyID = signed.AccessKeyID
-	key, err := x.server.Directory.Authenticate(ctx, signed.AccessKeyID, secret.New(string(signed.SessionToken)))
+	key, err := x.server.Directory.Authenticate(ctx, signed.AccessKeyID, signed.SessionToken)
 	if err != nil {
 		return Call{}, err
 	}
@@ -267,7 +266,7 @@ func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 		}
 	}
 	err = signed.Verify(x.r, sigv4.Check{
-		Secret: sigv4.Secret(key.Secret.Reveal()), Now: x.server.Now(), Skew: x.skew(), Service: x.service.Model.SigningName,
+		Secret: key.Secret, Now: x.server.Now(), Skew: x.skew(), Service: x.service.Model.SigningName,
 		Regions: x.regions(), BodySHA256: sha256.Sum256(x.body), Keys: x.server.keys,
 	})
 	if err != nil {

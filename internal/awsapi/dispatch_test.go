@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -82,7 +83,7 @@ func (c call) sign(t *testing.T, r *http.Request) {
 		now = time.Now()
 	}
 	err := sigv4.Sign(r, []byte(c.body), sigv4.Credentials{AccessKeyID: orElse(c.keyID, coffertest.AccessKeyID),
-		Secret: sigv4.Secret(orElse(c.secret, coffertest.SecretAccessKey)), SessionToken: sigv4.Secret(c.token)},
+		Secret: secret.New(orElse(c.secret, coffertest.SecretAccessKey)), SessionToken: secret.New(c.token)},
 		sigv4.Scope{Region: orElse(c.region, coffertest.Region), Service: service}, now)
 	if err != nil {
 		t.Fatal(err)

@@ -233,7 +233,7 @@ func (s *Server) Sign(r *http.Request, body []byte, service string) {
 func (s *Server) SignAt(r *http.Request, body []byte, service string, now time.Time) {
 	s.t.Helper()
 	err := sigv4.Sign(r, body, sigv4.Credentials{AccessKeyID: s.Credentials.AccessKeyID,
-		Secret: sigv4.Secret(s.Credentials.SecretAccessKey), SessionToken: sigv4.Secret(s.Credentials.SessionToken)},
+		Secret: secret.New(s.Credentials.SecretAccessKey), SessionToken: secret.New(s.Credentials.SessionToken)},
 		sigv4.Scope{Region: Region, Service: service}, now)
 	if err != nil {
 		s.t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -17,7 +18,7 @@ func (w *session) tokenOf(region string) string {
 	w.t.Helper()
 	r := w.Request(http.MethodPost, "/", strings.NewReader("{}"), "Content-Type", "application/x-amz-json-1.1",
 		"X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")
-	err := sigv4.Sign(r, []byte("{}"), sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey},
+	err := sigv4.Sign(r, []byte("{}"), sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: secret.New(coffertest.SecretAccessKey)},
 		sigv4.Scope{Region: region, Service: "ecr"}, w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)

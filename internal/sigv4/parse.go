@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // Parse finds the signature of a request. It reads neither the body nor the clock. The error is an *Error of kind Missing,
@@ -70,7 +72,7 @@ func parseHeader(r *http.Request, authorization string) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.SessionToken = Secret(token)
+	s.SessionToken = secret.New(token)
 	return s, s.readPayload(r)
 }
 
@@ -214,7 +216,7 @@ func parsePresigned(r *http.Request, query []parameter) (*Signed, error) {
 	if c.algorithm != Algorithm {
 		return nil, unsupported(c.algorithm)
 	}
-	s := &Signed{Presigned: true, SessionToken: Secret(token)}
+	s := &Signed{Presigned: true, SessionToken: secret.New(token)}
 	if err := c.fill(s); err != nil {
 		return nil, err
 	}

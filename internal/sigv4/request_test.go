@@ -15,12 +15,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // The example of the AWS documentation.
-const (
-	exampleID     = "AKIAIOSFODNN7EXAMPLE"
-	exampleSecret = Secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+const exampleID = "AKIAIOSFODNN7EXAMPLE"
+
+var (
+	exampleSecret = secret.New("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 )
 
 // signedAt is when the requests of tests are signed.
@@ -127,7 +130,7 @@ func meaning(t testing.TB, r *http.Request, body []byte) string {
 		values := slices.Sorted(slices.Values(query[name]))
 		fmt.Fprintf(&b, "%q=%q&", name, values)
 	}
-	fmt.Fprintf(&b, "\n%s %s %s %s\n", s.AccessKeyID, s.Scope, s.Time, string(s.SessionToken))
+	fmt.Fprintf(&b, "\n%s %s %s %s\n", s.AccessKeyID, s.Scope, s.Time, s.SessionToken.Reveal())
 	for _, name := range []string{"Content-Type", "X-Amz-Target", "X-Amz-Date", "X-K8s-Aws-Id", "X-Amz-Content-Sha256"} {
 		fmt.Fprintf(&b, "%s=%q\n", name, strings.Join(strings.Fields(strings.Join(r.Header[name], ",")), " "))
 	}

@@ -10,14 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // Credentials are what a request is signed with.
 type Credentials struct {
 	AccessKeyID string
-	Secret      Secret
+	Secret      secret.Text
 	// SessionToken belongs to temporary credentials; it is empty for long-term ones.
-	SessionToken Secret
+	SessionToken secret.Text
 }
 
 // Sign signs a request that is about to be sent with exactly this body: it sets X-Amz-Date, X-Amz-Security-Token and
@@ -25,8 +27,8 @@ type Credentials struct {
 func Sign(r *http.Request, body []byte, c Credentials, scope Scope, now time.Time) error {
 	s := c.claim(&scope, now)
 	r.Header.Set("X-Amz-Date", s.stamp)
-	if c.SessionToken != "" {
-		r.Header.Set("X-Amz-Security-Token", string(c.SessionToken))
+	if !c.SessionToken.Empty() {
+		r.Header.Set("X-Amz-Security-Token", c.SessionToken.Reveal())
 	}
 	s.headers = []string{"host"}
 	for name := range r.Header {
@@ -58,8 +60,8 @@ func Presign(r *http.Request, c Credentials, scope Scope, now time.Time, expires
 	q.Set("X-Amz-Date", s.stamp)
 	q.Set("X-Amz-Expires", strconv.FormatInt(int64(expires/time.Second), 10))
 	q.Set("X-Amz-SignedHeaders", "host")
-	if c.SessionToken != "" {
-		q.Set("X-Amz-Security-Token", string(c.SessionToken))
+	if !c.SessionToken.Empty() {
+		q.Set("X-Amz-Security-Token", c.SessionToken.Reveal())
 	}
 	r.URL.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
 	payload := unsignedPayload

@@ -12,9 +12,10 @@ package sigv4
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 const (
@@ -43,27 +44,6 @@ const (
 	maxParameters    = 2000
 )
 
-// Secret is the secret part of a credential: a secret access key or a session token. It never prints; a conversion to
-// string reveals it.
-type Secret string
-
-const redacted = "[secret]"
-
-// String hides the secret.
-func (Secret) String() string { return redacted }
-
-// GoString hides the secret.
-func (Secret) GoString() string { return redacted }
-
-// Format hides the secret from every verb.
-func (Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
-
-// LogValue hides the secret.
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText hides the secret.
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
 // Scope is what a signature is good for.
 type Scope struct {
 	Date    string // yyyymmdd, in UTC
@@ -77,7 +57,7 @@ type Signed struct {
 	Scope
 	// SessionToken belongs to temporary credentials; it is empty for long-term ones. Whether it fits the access key is for
 	// the caller to check.
-	SessionToken Secret
+	SessionToken secret.Text
 	// Time is when the request says it was signed, to the second.
 	Time time.Time
 	// Presigned is set if the signature is in the query string.

@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
-const (
-	vectorSecret = Secret("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00")
-	vectorToken  = Secret("FwoGZXIvYXdzEXAMPLETOKEN//x+y==")
+var (
+	vectorSecret = secret.New("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00")
+	vectorToken  = secret.New("FwoGZXIvYXdzEXAMPLETOKEN//x+y==")
 )
 
 // vectors are requests that botocore signed, as they come over the wire.
@@ -33,12 +35,12 @@ var vectors = []struct {
 	{
 		name: "a form with a session token",
 		text: "POST / HTTP/1.1\nHost: aws.registry.test\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\n" +
-			"X-Amz-Date: 20260115T123045Z\nX-Amz-Security-Token: " + string(vectorToken) + "\nContent-Length: 43\nAuthorization: AUTH\n\n" +
+			"X-Amz-Date: 20260115T123045Z\nX-Amz-Security-Token: " + vectorToken.Reveal() + "\nContent-Length: 43\nAuthorization: AUTH\n\n" +
 			"Action=GetCallerIdentity&Version=2011-06-15",
 		authorization: "AWS4-HMAC-SHA256 Credential=ASIAEXAMPLEACCESSKEY/20260115/us-east-1/sts/aws4_request, " +
 			"SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=",
 		signature: "17723f5b6eb3927db538988468062a8810dd68cdfbe96326505811c03694e216",
-		canonical: []string{"x-amz-security-token:" + string(vectorToken)},
+		canonical: []string{"x-amz-security-token:" + vectorToken.Reveal()},
 	},
 	{
 		name: "a path that is encoded twice",

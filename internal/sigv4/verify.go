@@ -10,12 +10,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 // Check is what a signature is held against.
 type Check struct {
 	// Secret is the secret access key of the access key that the request names.
-	Secret Secret
+	Secret secret.Text
 	Now    time.Time
 	// Skew is how far the clocks may differ; 0 is DefaultSkew.
 	Skew time.Duration
@@ -28,9 +30,6 @@ type Check struct {
 	// Keys remembers derived keys; nil derives them anew.
 	Keys *KeyCache
 }
-
-// HasToken reports whether a session token came with the signature.
-func (s *Signed) HasToken() bool { return s.SessionToken != "" }
 
 // Verify checks every claim of the signature. r is the request that it was parsed from. The error is an *Error of kind
 // Expired, NotYetCurrent, one of the Scope kinds, Unsigned, Payload, Incomplete or Mismatch.
@@ -165,8 +164,8 @@ func (s *Signed) stringToSign(canonical []byte) []byte {
 }
 
 // deriveKey makes the key that signs within a scope.
-func deriveKey(secret Secret, s Scope) (key [sha256.Size]byte) {
-	b := []byte("AWS4" + string(secret))
+func deriveKey(text secret.Text, s Scope) (key [sha256.Size]byte) {
+	b := []byte("AWS4" + text.Reveal())
 	for _, part := range [...]string{s.Date, s.Region, s.Service, terminator} {
 		b = mac(b, []byte(part))
 	}
@@ -187,7 +186,7 @@ type KeyCache struct {
 }
 
 type cacheKey struct {
-	secret Secret
+	secret string
 	Scope
 }
 
@@ -197,24 +196,24 @@ const maxCachedKeys = 4096
 // NewKeyCache returns an empty cache.
 func NewKeyCache() *KeyCache { return &KeyCache{keys: map[cacheKey][sha256.Size]byte{}} }
 
-func (k *KeyCache) get(s *Signed, secret Secret) [sha256.Size]byte {
+func (k *KeyCache) get(s *Signed, text secret.Text) [sha256.Size]byte {
 	if k != nil {
 		k.mu.RLock()
-		key, ok := k.keys[cacheKey{secret, s.Scope}]
+		key, ok := k.keys[cacheKey{text.Reveal(), s.Scope}]
 		k.mu.RUnlock()
 		if ok {
 			return key
 		}
 	}
-	return deriveKey(secret, s.Scope)
+	return deriveKey(text, s.Scope)
 }
 
-func (k *KeyCache) put(s *Signed, secret Secret, key [sha256.Size]byte) {
+func (k *KeyCache) put(s *Signed, text secret.Text, key [sha256.Size]byte) {
 	if k == nil {
 		return
 	}
 	k.mu.RLock()
-	_, ok := k.keys[cacheKey{secret, s.Scope}]
+	_, ok := k.keys[cacheKey{text.Reveal(), s.Scope}]
 	k.mu.RUnlock()
 	if ok {
 		return
@@ -224,5 +223,5 @@ func (k *KeyCache) put(s *Signed, secret Secret, key [sha256.Size]byte) {
 	if len(k.keys) >= maxCachedKeys {
 		clear(k.keys)
 	}
-	k.keys[cacheKey{secret, s.Scope}] = key
+	k.keys[cacheKey{text.Reveal(), s.Scope}] = key
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/internal/secret"
 )
 
 var (
@@ -92,13 +94,13 @@ func TestClockSkew(t *testing.T) {
 }
 
 // presign is the text of a request that Presign signed with the example key.
-func presign(t testing.TB, url string, scope Scope, expires time.Duration, token Secret) string {
+func presign(t testing.TB, url string, scope Scope, expires time.Duration, token string) string {
 	t.Helper()
 	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Presign(r, Credentials{exampleID, exampleSecret, token}, scope, signedAt, expires); err != nil {
+	if err := Presign(r, Credentials{exampleID, exampleSecret, secret.New(token)}, scope, signedAt, expires); err != nil {
 		t.Fatal(err)
 	}
 	return "GET " + r.URL.RequestURI() + " HTTP/1.1\nHost: " + r.URL.Host + "\n\n"
@@ -142,10 +144,10 @@ func TestPresign(t *testing.T) {
 	for name, tt := range map[string]struct {
 		url   string
 		scope Scope
-		token Secret
+		token string
 	}{
 		"query":         {"http://localhost:5000/?Action=GetCallerIdentity&Version=2011-06-15", Scope{Region: "us-east-1", Service: "sts"}, ""},
-		"token":         {"http://localhost:5000/?a=b", ecr, vectorToken},
+		"token":         {"http://localhost:5000/?a=b", ecr, vectorToken.Reveal()},
 		"odd parts":     {"http://h/?a=x+y&b=%2B&c=~%20*&d&e=%C3%A9&a=1", ecr, ""},
 		"signed before": {"http://h/?X-Amz-Signature=00&X-Amz-Date=20200101T000000Z", ecr, ""},
 		"path":          {"http://h/tags/arn%3Aaws%2Fp1/", ecr, ""},
@@ -158,7 +160,7 @@ func TestPresign(t *testing.T) {
 			if err := verify(r, body, nil); err != nil {
 				t.Errorf("%v, of %q", err, text)
 			}
-			if s, err := Parse(r); err != nil || s.SessionToken != tt.token || !s.Presigned {
+			if s, err := Parse(r); err != nil || s.SessionToken.Reveal() != tt.token || !s.Presigned {
 				t.Errorf("%v, error %v", s, err)
 			}
 		})
@@ -274,7 +276,7 @@ func TestPresignedPayload(t *testing.T) {
 func TestKeyCache(t *testing.T) {
 	keys := NewKeyCache()
 	r, body := mustRead(t, signed(t, "POST", "http://h/", []byte("{}"), ecr))
-	wrong := verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, "wrong" })
+	wrong := verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("wrong") })
 	wantError(t, wrong, Mismatch, mismatchMessage)
 	if len(keys.keys) != 0 {
 		t.Error("the key of a bad signature was kept")
@@ -299,12 +301,12 @@ func TestKeyCache(t *testing.T) {
 	}
 	// The cache is used, and doesn't mix secrets.
 	for k := range keys.keys {
-		keys.keys[k] = deriveKey("wrong", k.Scope)
+		keys.keys[k] = deriveKey(secret.New("wrong"), k.Scope)
 	}
 	wantError(t, verify(r, body, func(c *Check) { c.Keys = keys }), Mismatch, mismatchMessage)
-	wantError(t, verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, "wrong" }), Mismatch, mismatchMessage)
+	wantError(t, verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("wrong") }), Mismatch, mismatchMessage)
 	for i := range maxCachedKeys + 10 {
-		keys.put(&Signed{Scope: Scope{Date: fmt.Sprint(i)}}, "s", [32]byte{})
+		keys.put(&Signed{Scope: Scope{Date: fmt.Sprint(i)}}, secret.New("s"), [32]byte{})
 	}
 	if n := len(keys.keys); n == 0 || n > maxCachedKeys {
 		t.Errorf("%d keys are kept", n)
@@ -312,14 +314,14 @@ func TestKeyCache(t *testing.T) {
 }
 
 func TestSecretsNeverPrint(t *testing.T) {
-	r, _ := mustRead(t, presign(t, "http://h/", ecr, time.Minute, exampleSecret))
+	r, _ := mustRead(t, presign(t, "http://h/", ecr, time.Minute, exampleSecret.Reveal()))
 	s, err := Parse(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]any{
 		"secret": exampleSecret, "credentials": Credentials{exampleID, exampleSecret, exampleSecret}, "check": Check{Secret: exampleSecret},
-		"signed": *s, "pointer": s, "in a map": map[string]any{"a": []Secret{exampleSecret}},
+		"signed": *s, "pointer": s, "in a map": map[string]any{"a": []secret.Text{exampleSecret}},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%20s"} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "bPxRfiCY") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "bPxRfiCY")) {

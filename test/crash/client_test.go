@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -40,7 +41,7 @@ type answer struct {
 }
 
 func newClient(url string) *client {
-	root := sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey}
+	root := sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: secret.New(coffertest.SecretAccessKey)}
 	return &client{url: url, root: root, changed: map[string]string{}, http: http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

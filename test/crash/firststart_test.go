@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -85,7 +86,7 @@ func rootCredentials(t *testing.T, data string) (c sigv4.Credentials) {
 		case "aws_access_key_id":
 			c.AccessKeyID = value
 		case "aws_secret_access_key":
-			c.Secret = sigv4.Secret(value)
+			c.Secret = secret.New(value)
 		}
 	}
 	return c

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
@@ -68,7 +69,7 @@ func TestPresignedGetCallerIdentity(t *testing.T) {
 	clock := coffertest.NewClock()
 	s := coffertest.Start(t, coffertest.Clock(clock.Now))
 	r := s.Request(http.MethodGet, "/?"+callerIdentity, nil)
-	err := sigv4.Presign(r, sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: coffertest.SecretAccessKey},
+	err := sigv4.Presign(r, sigv4.Credentials{AccessKeyID: coffertest.AccessKeyID, Secret: secret.New(coffertest.SecretAccessKey)},
 		sigv4.Scope{Region: coffertest.Region, Service: "sts"}, clock.Now(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
