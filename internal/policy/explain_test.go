@@ -87,9 +87,18 @@ func TestExplain(t *testing.T) {
 			Decision: Decision{Explicit: true, Reason: ReasonSession}, Layers: map[Reason]Outcome{ReasonIdentity: OutcomeAllowed, ReasonSession: OutcomeExplicitDeny},
 			Matched: []Match{match(KindSession, ReasonSession, "All", 1), match(KindSession, ReasonSession, "Deny", 2), match(KindIdentity, ReasonIdentity, "Push", 1)}}},
 		{"one level of the organization does not allow", aUser, "ecr:PutImage", repository,
-			PolicySet{Identity: parse(KindIdentity, push), SCP: [][]*Policy{parse(KindSCP, all), parse(KindSCP, pull)}}, ResourceSet{}, Explanation{
+			PolicySet{Identity: parse(KindIdentity, push), SCP: [][]*Policy{parse(KindSCP, pull), parse(KindSCP, all)}}, ResourceSet{}, Explanation{
 				Decision: Decision{Reason: ReasonSCP}, Layers: map[Reason]Outcome{ReasonIdentity: OutcomeAllowed, ReasonSCP: OutcomeImplicitDeny},
 				Matched: []Match{match(KindSCP, ReasonSCP, "All", 1), match(KindIdentity, ReasonIdentity, "Push", 1)}}},
+		{"a token takes no policy of a resource", aUser, "ecr:GetAuthorizationToken", Registry("123456789012"), PolicySet{Identity: parse(KindIdentity, all)}, ResourceSet{
+			Policies: parse(KindRegistry, `{"Sid":"Deny","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}`)}, Explanation{
+			Decision: Decision{Allowed: true, Reason: ReasonIdentity}, Layers: map[Reason]Outcome{ReasonIdentity: OutcomeAllowed},
+			Matched: []Match{match(KindIdentity, ReasonIdentity, "All", 1)}}},
+		{"the organization is not about roles of services", Principal{ARN: aSession.ARN, Account: aSession.Account, Role: aSession.Role, ServiceLinked: true}, "ecr:PutImage", repository,
+			PolicySet{Identity: parse(KindIdentity, push), SCP: [][]*Policy{parse(KindSCP, deny)}}, ResourceSet{
+				RCP: [][]*Policy{parse(KindRCP, `{"Sid":"Deny","Effect":"Deny","Principal":"*","Action":"ecr:*","Resource":"*"}`)}}, Explanation{
+				Decision: Decision{Allowed: true, Reason: ReasonIdentity}, Layers: map[Reason]Outcome{ReasonIdentity: OutcomeAllowed},
+				Matched: []Match{match(KindIdentity, ReasonIdentity, "Push", 1)}}},
 		{"the organization is not about its management account", Principal{ARN: aUser.ARN, Account: aUser.Account, Management: true}, "ecr:PutImage", repository,
 			PolicySet{Identity: parse(KindIdentity, push), SCP: [][]*Policy{parse(KindSCP, deny)}}, ResourceSet{}, Explanation{
 				Decision: Decision{Allowed: true, Reason: ReasonIdentity}, Layers: map[Reason]Outcome{ReasonIdentity: OutcomeAllowed},

@@ -24,7 +24,7 @@ func RewritePrincipals(document []byte, rewrite func(principal string) (string, 
 		if !ok || text == old {
 			continue
 		}
-		out = append(append(out, document[done:entry.start]...), quoted(text)...)
+		out = append(append(out, document[done:entry.start]...), plainJSON(text)...)
 		done = entry.end
 	}
 	return append(out, document[done:]...), nil
@@ -47,11 +47,11 @@ func principalSpans(document []byte) (out []span) {
 	return slices.DeleteFunc(out, func(s span) bool { return document[s.start] != '"' })
 }
 
-// quoted writes a text as a string of JSON, without the escapes that only HTML needs.
-func quoted(text string) []byte {
+// plainJSON encodes a value without the escapes that only HTML needs. The value has to have an encoding.
+func plainJSON(value any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(text) // a string always has an encoding
+	_ = e.Encode(value)
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
