@@ -8,6 +8,7 @@
 package iam
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -43,6 +44,9 @@ func New(c Config) *Store {
 	c.DB.Subscribe(s.cache.forget)
 	return s
 }
+
+// View runs fn on one snapshot of the identities.
+func (s *Store) View(ctx context.Context, fn func(*store.Tx) error) error { return s.db.View(ctx, fn) }
 
 // topicPrefix begins the topics of accounts.
 const topicPrefix = "iam/"

@@ -166,9 +166,14 @@ func listText(list []string) string {
 func (s *Store) Provider(tx *store.Tx, kind ProviderKind, arn string) (Provider, error) {
 	p, err := scanProvider(tx.QueryRow(`SELECT `+providerColumns+` FROM iam_provider WHERE arn = $1 AND kind = $2`, arn, string(kind)))
 	if errors.Is(err, store.ErrNoRows) {
-		return Provider{}, Errorf(NoSuchEntity, "%s not found for arn %s", words[kind].sentence, arn)
+		return Provider{}, NoProvider(kind, arn)
 	}
 	return p, err
+}
+
+// NoProvider says that there is no such provider.
+func NoProvider(kind ProviderKind, arn string) error {
+	return Errorf(NoSuchEntity, "%s not found for arn %s", words[kind].sentence, arn)
 }
 
 // Providers lists the providers of a kind, by ARN. There are no more than a quota's worth.
