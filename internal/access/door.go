@@ -88,6 +88,16 @@ type Request struct {
 	SourceIP, UserAgent, Referer string
 	TLS                          *tls.ConnectionState
 	Host                         string
+
+	recorded bool
+}
+
+// Abandon records a request whose handling broke down, unless it has its record. The error is audit.ErrBacklog.
+func (d *Door) Abandon(r *Request) error {
+	if r.recorded {
+		return nil
+	}
+	return d.Refuse(r, "InternalFailure", "The request was broken off by an error in the server.")
 }
 
 // Pass is a request that was let in. Exactly one of its methods ends it.
@@ -153,7 +163,7 @@ func (d *Door) Refuse(r *Request, code, message string) error {
 // trail shows as the response, a JSON object or nil. It may run more than once and touches nothing but tx. If it fails,
 // nothing is changed, and the caller still has to Fail the pass.
 func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, error)) error {
-	return p.door.db.Update(ctx, func(tx *store.Tx) error {
+	err := p.door.db.Update(ctx, func(tx *store.Tx) error {
 		response, err := fn(tx)
 		if err != nil {
 			return err
@@ -162,17 +172,25 @@ func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, 
 		record.Response = response
 		return p.door.trail.Append(tx, record)
 	})
+	p.request.recorded = err == nil
+	return err
 }
 
 // Done records a request that succeeded and changed nothing. Only when it returns nil may the client get its answer; the
 // error is audit.ErrBacklog.
-func (p *Pass) Done() error { return p.door.trail.Note(p.record()) }
+func (p *Pass) Done() error { return p.note(p.record()) }
 
 // Fail records a request that failed, with the code and text that the client is told. The error is audit.ErrBacklog.
 func (p *Pass) Fail(code, message string) error {
 	record := p.record()
 	record.ErrorCode, record.ErrorMessage = code, message
-	return p.door.trail.Note(record)
+	return p.note(record)
+}
+
+func (p *Pass) note(record *audit.Record) error {
+	err := p.door.trail.Note(record)
+	p.request.recorded = err == nil
+	return err
 }
 
 func (p *Pass) record() *audit.Record {

@@ -78,11 +78,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ID: x.id, Arrived: time.Now(), Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
 		Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
 	}
+	defer x.abandon()
 	err := x.serve(r.Context())
 	if err == nil {
 		return
 	}
 	x.fail(err)
+}
+
+// abandon records a request whose handling panicked, and lets the panic go on.
+func (x *exchange) abandon() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err := x.server.Door.Abandon(x.entry); err != nil {
+		x.server.Log.Error("record a panic", "request", x.id, "error", err)
+	}
+	panic(p)
 }
 
 // errUnknownTarget means that the request is no call of an AWS protocol.

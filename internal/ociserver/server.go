@@ -70,11 +70,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Docker-Distribution-Api-Version"] = apiVersion
 	h["X-Amzn-Requestid"] = []string{x.entry.ID}
+	defer x.abandon()
 	response, err := x.serve(r.Context())
 	if err != nil {
 		response = x.explain(err)
 	}
 	response.write(w, r)
+}
+
+// abandon records a request whose handling panicked, and lets the panic go on.
+func (x *exchange) abandon() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err := x.Door.Abandon(x.entry); err != nil {
+		x.Log.Error("record a panic", "request", x.entry.ID, "error", err)
+	}
+	panic(p)
 }
 
 var apiVersion = []string{"registry/2.0"}
@@ -134,7 +147,9 @@ func (x *exchange) refuse(err error) error {
 	x.nameEntry()
 	refuse := x.Door.Refuse
 	if errors.Is(err, errBadCredentials) {
-		refuse = func(r *access.Request, code, message string) error { return x.Door.RefuseSignIn(x.r.Context(), r, code, message) }
+		refuse = func(r *access.Request, code, message string) error {
+			return x.Door.RefuseSignIn(x.r.Context(), r, code, message)
+		}
 	}
 	if recording := refuse(x.entry, trailCode(err, problem), problem.message); recording != nil {
 		return recording
