@@ -45,6 +45,10 @@ func (s *Server) AdminURL() string { return s.adminURL }
 
 // ready answers whether requests can be served, and if not, what is wrong.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.stopping.Load() {
+		http.Error(w, "the server is stopping", http.StatusServiceUnavailable)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	err := s.state.db.View(ctx, func(tx *store.Tx) error {

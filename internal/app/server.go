@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/access"
@@ -63,6 +64,7 @@ type Server struct {
 	running  sync.WaitGroup
 	failed   chan error
 	sweep    time.Duration
+	stopping atomic.Bool
 }
 
 // Start starts a server: it either serves or returns an error of one line, and leaves nothing half done. Stop it.
@@ -305,6 +307,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop stops accepting, lets requests finish for a while, writes what is still to be written, and releases everything.
 func (s *Server) Stop() error {
+	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := s.public.Shutdown(ctx)

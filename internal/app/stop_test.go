@@ -59,8 +59,10 @@ func refusesConnections(address string) {
 // its record are kept, and only then is the server gone.
 func TestStopDrains(t *testing.T) {
 	h := hold("ecr:CreateRepository")
-	s := coffertest.Start(t, h.option)
+	s := coffertest.Start(t, h.option, func(c *app.Config, _ *app.Options) { c.AdminListen = "127.0.0.1:0" })
 	c := s.Config
+	ready := s.Request(http.MethodGet, "/readyz", nil)
+	ready.URL.Host = strings.TrimPrefix(s.AdminURL(), "http://")
 	answered, stopped := make(chan coffertest.Response, 1), make(chan error, 1)
 	go func() { answered <- s.ECR("CreateRepository", map[string]any{"repositoryName": "late"}) }()
 	<-h.entered
@@ -70,6 +72,9 @@ func TestStopDrains(t *testing.T) {
 	case err := <-stopped:
 		t.Fatalf("it stopped with a request under way: %v", err)
 	default:
+	}
+	if r := s.Do(ready); r.Status != http.StatusServiceUnavailable || string(r.Body) != "the server is stopping\n" {
+		t.Errorf("/readyz while it stops: status %d: %s", r.Status, r.Body)
 	}
 	close(h.release)
 	if r := <-answered; r.Status != http.StatusOK {
