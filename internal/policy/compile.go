@@ -157,35 +157,6 @@ func (c *compiler) conditions(s *statement) {
 	}
 }
 
-// sharedIssuer issues tokens for the workloads of everybody, which only their subjects tell apart.
-const sharedIssuer = "token.actions.githubusercontent.com"
-
-func (c *compiler) warnOfTrust() {
-	if c.policy.kind != KindTrust || c.raw.effect != effectAllow || c.raw.principal == nil {
-		return
-	}
-	for _, e := range c.raw.principal.entries {
-		if e.key == "Federated" && strings.HasSuffix(e.value, "oidc-provider/"+sharedIssuer) && !c.restrictsSubject() {
-			c.warn("it trusts everybody to whom %s issues tokens: a condition on %s:sub is missing", sharedIssuer, sharedIssuer)
-		}
-	}
-}
-
-func (c *compiler) restrictsSubject() bool {
-	for _, condition := range c.raw.conditions {
-		op, ok := newOperator(condition.operator)
-		if !ok || op.negated || op.family == familyNull || condition.key != sharedIssuer+":sub" {
-			continue
-		}
-		for _, value := range condition.values {
-			if strings.Trim(value, "*?") != "" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // applies reports whether everything but the principal fits.
 func (s *statement) applies(t *target, in contexts) bool {
 	return s.fitsResource(t, in) && s.fitsConditions(in)

@@ -240,7 +240,7 @@ func checkPrincipals(g *grammar, s *rawStatement, o Options) string {
 		}
 		for _, raw := range p.entries {
 			entry, ok := newEntry(raw.key, raw.value)
-			if ok && o.Resolve != nil && entry.isResolvable() {
+			if ok && o.Resolve != nil && (entry.isResolvable() || entry.form == entryID) {
 				_, ok = o.Resolve(raw.value)
 			}
 			if !ok || entry.form == entryProvider && !g.federated {

@@ -259,7 +259,7 @@ func TestWellFormed(t *testing.T) {
 		{KindManaged, allow(`"Condition":{"StringEquals":{"a:b":"naïveÿ"}}`)},
 		{KindSession, allow(`"Resource":"arn:aws:sqs:us-east-1:123456789012:q"`)},
 		{KindTrust, trusting(`"Principal":{"AWS":["123456789012","arn:aws:iam::123456789012:root","arn:aws:iam::123456789012:role/a/b","arn:aws:sts::123456789012:assumed-role/a/s","arn:aws:sts::123456789012:federated-user/f","AROAIIAAAAAAAAAAAAAAA","*"]},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`)},
-		{KindTrust, trusting(`"Principal":{"Service":["ecr.amazonaws.com","ec2.amazonaws.com.cn"],"Federated":["arn:aws:iam::123456789012:saml-provider/s","accounts.google.com"]},"Action":"sts:AssumeRole*"`)},
+		{KindTrust, trusting(`"Principal":{"Service":["ecr.amazonaws.com","ec2.amazonaws.com.cn"],"Federated":["arn:aws:iam::123456789012:saml-provider/s","accounts.google.com"]},"Action":"sts:AssumeRole*","Condition":{"StringEquals":{"accounts.google.com:aud":"1"}}`)},
 		{KindResource, trusting(`"Principal":"*","Action":"a:b","Resource":"*"`)},
 		{KindRepository, `{"Statement":{"Sid":"new one","Effect":"Allow","Principal":"*","Action":["ecr:*","ecr:Get*"]}}`},
 		{KindRepository, trusting(`"Sid":"a","Principal":"*","Action":"*","Resource":"` + own + `"`)},
@@ -316,7 +316,6 @@ func TestUnknownPrincipalIsMalformed(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	const github = `"Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},"Action":"sts:AssumeRoleWithWebIdentity"`
 	for _, test := range []struct {
 		kind     Kind
 		document string
@@ -331,13 +330,6 @@ func TestWarnings(t *testing.T) {
 		{KindManaged, allow(`"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:s3"}}`), `can match "arn:aws:s3"`},
 		{KindManaged, allow(`"Condition":{"Null":{"a:b":"maybe"}}`), `can match "maybe"`},
 		{KindManaged, allow(`"Condition":{"StringEquals":{"aws:TagKeys":"a"}}`), "neither ForAllValues nor ForAnyValue"},
-		{KindTrust, trusting(github), "a condition on token.actions.githubusercontent.com:sub is missing"},
-		{KindTrust, trusting(github + `,"Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"*"}}`), "is missing"},
-		{KindTrust, trusting(github + `,"Condition":{"StringNotLike":{"token.actions.githubusercontent.com:sub":"repo:acme/*"}}`), "is missing"},
-		{KindTrust, trusting(github + `,"Condition":{"Null":{"token.actions.githubusercontent.com:sub":"false"}}`), "is missing"},
-		{KindTrust, trusting(github + `,"Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}`), "is missing"},
-		{KindTrust, statements(`{"Effect":"Deny",` + github + `}`), ""},
-		{KindTrust, trusting(github + `,"Condition":{"StringEquals":{"a:b":"c"},"StringLike":{"token.actions.githubusercontent.com:sub":"repo:acme/*"}}`), ""},
 	} {
 		p, err := Parse(test.kind, []byte(test.document), Options{})
 		if err != nil {

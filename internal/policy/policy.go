@@ -68,8 +68,10 @@ type Options struct {
 	RegistryV1 bool
 	// Resolve finds the unique id of a user or role, such as "AROA...", by its ARN. The policy then matches by that id, so
 	// that one who is created anew under an old name has no part in it. For Parse, a principal that is not found makes the
-	// document malformed; for Load, it is one that is gone. Nil matches by ARN.
-	Resolve func(arn string) (id string, ok bool)
+	// document malformed; for Load, it is one that is gone. Parse also asks it about unique ids that a document has in place
+	// of ARNs, which must be those of users and roles that exist: a document that was read after one was deleted has its id.
+	// Nil matches by ARN.
+	Resolve func(principal string) (id string, ok bool)
 }
 
 // Policy is a compiled document. It is immutable.
