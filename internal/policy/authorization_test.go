@@ -98,7 +98,7 @@ func TestUserIDs(t *testing.T) {
 
 // However large its parts are, a message stays a message of bounded size, that says what was decided.
 func TestAuthorizationMessageIsBounded(t *testing.T) {
-	texts := rapid.StringN(0, 600, -1)
+	texts := rapid.OneOf(rapid.StringN(0, 600, -1), rapid.SampledFrom([]string{strings.Repeat("\x01", 5000), strings.Repeat("é", 9000), strings.Repeat("\xff", 300)}))
 	rapid.Check(t, func(t *rapid.T) {
 		x := Explanation{
 			Decision:  Decision{Explicit: rapid.Bool().Draw(t, "explicit")},

@@ -9,23 +9,28 @@ import (
 // Evaluate answers the request: every question must be allowed, and the first denial is the answer.
 func Evaluate(r Request, s PolicySet) Decision {
 	e := newEvaluation(&r, &s)
-	if len(r.Questions) == 0 && e.kind == nobody {
-		return Decision{Reason: ReasonIdentity, Resource: "*"}
+	d, _ := e.decide()
+	return d
+}
+
+// decide answers all questions, and says which one the answer is about; -1 if there are none.
+func (e *evaluation) decide() (first Decision, deciding int) {
+	if len(e.request.Questions) == 0 && e.kind == nobody {
+		return Decision{Reason: ReasonIdentity, Resource: "*"}, -1
 	}
-	if len(r.Questions) == 0 {
-		return Decision{Allowed: true, Reason: ReasonAlways}
+	if len(e.request.Questions) == 0 {
+		return Decision{Allowed: true, Reason: ReasonAlways}, -1
 	}
-	var first Decision
-	for i := range r.Questions {
-		d := e.answer(&r.Questions[i])
+	for i := range e.request.Questions {
+		d := e.answer(&e.request.Questions[i])
 		if !d.Allowed {
-			return d
+			return d, i
 		}
 		if i == 0 {
 			first = d
 		}
 	}
-	return first
+	return first, 0
 }
 
 // evaluation is the state of one request, and of the question at hand.
@@ -48,16 +53,21 @@ func newEvaluation(r *Request, s *PolicySet) evaluation {
 	return evaluation{caller: caller{Principal: r.Principal, kind: r.Principal.kind(), boundary: s.Boundary != nil}, request: r, set: s}
 }
 
-func (e *evaluation) answer(q *Question) Decision {
+// ask turns to a question.
+func (e *evaluation) ask(q *Question) {
 	e.question, e.action = q, strings.ToLower(q.Action)
 	e.service, e.name, _ = strings.Cut(e.action, ":")
-	if e.kind != nobody && e.action == "sts:getcalleridentity" {
-		return e.allowed(ReasonAlways, nil)
-	}
 	e.target = newTarget(q.Resource.ARN)
 	e.own = e.set.Resources[q.Resource]
 	e.in = contexts{e.own.Context, e.request.Context, e.set.Context}
 	e.foreign = q.Resource.Account == "" || q.Resource.Account != e.Account
+}
+
+func (e *evaluation) answer(q *Question) Decision {
+	e.ask(q)
+	if e.kind != nobody && e.action == "sts:getcalleridentity" {
+		return e.allowed(ReasonAlways, nil)
+	}
 
 	var v verdicts
 	if reason, s := e.weighAll(&v); s != nil {

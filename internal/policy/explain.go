@@ -88,24 +88,19 @@ func (x *Explanation) Deciding() (out []Match) {
 // Explain answers a request as Evaluate does, and says how the answer comes about. It takes the time to look at every
 // statement and to read their documents anew.
 func Explain(r Request, s PolicySet) Explanation {
-	x := Explanation{Decision: Evaluate(r, s), Principal: r.Principal}
-	if len(r.Questions) == 0 {
-		return x
-	}
 	e := newEvaluation(&r, &s)
-	x.Question = r.Questions[0]
-	for _, q := range r.Questions {
-		if !e.answer(&q).Allowed {
-			x.Question = q
-			break
-		}
-	}
-	if x.Reason == ReasonAlways {
-		x.context = contexts{request: r.Context, caller: s.Context}
+	d, deciding := e.decide()
+	x := Explanation{Decision: d, Principal: r.Principal}
+	if deciding < 0 {
 		return x
 	}
-	e.answer(&x.Question)
-	x.Foreign, x.context, x.Layers = e.foreign, e.in, map[Reason]Outcome{}
+	x.Question = r.Questions[deciding]
+	e.ask(&x.Question)
+	x.Foreign, x.context = e.foreign, e.in
+	if x.Reason == ReasonAlways {
+		return x
+	}
+	x.Layers = map[Reason]Outcome{}
 	missing := spellings{}
 	for _, l := range e.layers() {
 		outcome := e.explainLayer(l, &x, missing)

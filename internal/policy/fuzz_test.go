@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -67,10 +69,55 @@ func FuzzEvaluate(f *testing.F) {
 			if d.Allowed && (inside && mineErr != nil || itsErr != nil && its.counts(strings.ToLower(action), false)) {
 				t.Fatalf("%q was allowed by what can't be read: %+v", who.ARN, d)
 			}
+			if x := Explain(r, set); x.Decision != d || len(AuthorizationMessage(x)) > MaxAuthorizationMessage {
+				t.Fatalf("%q: decided %+v, explained %+v", who.ARN, d, x)
+			}
 			set.Endpoint = []*Policy{denyAll(KindEndpoint, Options{})}
 			if d := Evaluate(r, set); d.Allowed || !d.Explicit {
 				t.Fatalf("%q was not denied: %+v", who.ARN, d)
 			}
 		}
+	})
+}
+
+// FuzzText rewrites, formats and counts any text. What is JSON stays the same JSON, of the same size but for what was
+// rewritten; what is none is refused; and what a policy mentions is in its text.
+func FuzzText(f *testing.F) {
+	f.Add([]byte(trusting(`"Principal":{"AWS":["arn:aws:iam::123456789012:role/a","\u0061"]},"Action":"sts:AssumeRole"`)))
+	f.Add([]byte(allow(`"Resource":"arn:aws:s3:::${aws:username, 'a'}","Condition":{"StringEquals":{"a:b":["${c:d}${"]}}`)))
+	f.Add([]byte("{\"Statement\":[{},\r\n[ ],{\"Principal\":{\"AWS\":{\"AWS\":\"\"}}},\"\\\\\"]}"))
+	f.Add([]byte(`{"Statement":{"Principal":{"AWS":"`))
+	f.Add([]byte(`"`))
+	f.Add([]byte(`{"a":"\`))
+	f.Add([]byte(`}]{,:`))
+	f.Add([]byte(strings.Repeat(`{"a":[`, 100) + strings.Repeat(`]}`, 100)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		size := Size(text)
+		same, err := RewritePrincipals(text, func(s string) (string, bool) { return s, true })
+		formatted, formatErr := Format(text)
+		if (err == nil) != (formatErr == nil) || err == nil && !json.Valid(text) {
+			t.Fatalf("%v, but %v", err, formatErr)
+		}
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(same, text) || Size(formatted) != size {
+			t.Fatalf("%q became %q and %q", text, same, formatted)
+		}
+		var before, after bytes.Buffer
+		if json.Compact(&before, text) != nil || json.Compact(&after, formatted) != nil || !bytes.Equal(before.Bytes(), after.Bytes()) {
+			t.Fatalf("%q became %q", text, formatted)
+		}
+		marked, err := RewritePrincipals(text, func(s string) (string, bool) { return s + "\"\n", true })
+		if err != nil || !json.Valid(marked) {
+			t.Fatalf("%q became %q, %v", text, marked, err)
+		}
+		p, _ := Load(KindTrust, text, Options{})
+		for _, key := range ContextKeys(p) {
+			if key != "" && !bytes.Contains(text, []byte{'\\'}) && !bytes.Contains(text, []byte(key)) {
+				t.Fatalf("%q does not mention %q", text, key)
+			}
+		}
+		Warnings(text)
 	})
 }

@@ -99,7 +99,7 @@ func check(kind Kind, d *document, o Options) error {
 		}
 	}
 	for _, step := range []func() error{
-		each(checkConditions), func() error { return checkVersion(g, d) }, each(checkLegacy), each(checkSid),
+		func() error { return checkWildcards(d) }, each(checkConditions), func() error { return checkVersion(g, d) }, each(checkLegacy), each(checkSid),
 		func() error { return checkUnique(g, d) }, each(checkFields), each(checkResources), each(checkActions),
 		each(checkPrincipals), each(checkKind),
 	} {
@@ -108,6 +108,37 @@ func check(kind Kind, d *document, o Options) error {
 		}
 	}
 	return nil
+}
+
+// maxSlowPatterns is how many patterns of a document may have a "?" between two "*", which take longer to match than all
+// others. IAM documents no such bound; no policy that means something comes near it.
+const maxSlowPatterns = 100
+
+func checkWildcards(d *document) error {
+	slow := 0
+	for i, s := range d.statements {
+		lists := [][]string{s.actions.values, s.notActions.values, s.resources.values, s.notResources.values}
+		for _, c := range s.conditions {
+			lists = append(lists, c.values)
+		}
+		for _, list := range lists {
+			for _, text := range list {
+				if isSlow(text) {
+					slow++
+				}
+			}
+		}
+		if slow > maxSlowPatterns {
+			return syntaxError("statement %d: there are more than %d patterns with ? between two *", i+1, maxSlowPatterns)
+		}
+	}
+	return nil
+}
+
+func isSlow(pattern string) bool {
+	_, rest, _ := strings.Cut(pattern, "*")
+	last := strings.LastIndexByte(rest, '*')
+	return last >= 0 && strings.Contains(rest[:last], "?")
 }
 
 // checkVersion refuses the old version in policies that are newer than it, and with variables, which it does not have:

@@ -81,8 +81,23 @@ func TestMalformed(t *testing.T) {
 		{KindManaged, allow(`"Condition":{"StringEquals":{"a:b":["` + strings.Repeat("x", MaxDocument) + `"]}}`), textSyntax},
 		{KindManaged, strings.Repeat(`{"Statement":[`, 100_000), textSyntax},
 
+		{KindManaged, allow(`"Condition":{"StringLike":{"a:b":[` + strings.Repeat(`"*a?b*",`, maxSlowPatterns) + `"*?*"]}}`), textSyntax},
+		{KindManaged, statements(`{"Effect":"Allow","Action":"s3:*a?*","Resource":[` + strings.Repeat(`"arn:aws:s3:::*a?b*",`, maxSlowPatterns-1) + `"arn:aws:s3:::*?*"]}`), textSyntax},
+
 		{KindTrust, `not JSON`, textNotJSON},
 		{KindTrust, `{"Version":"2012-10-17"}`, textSyntax},
+		{KindTrust, `{"Version":"2012-10-17","Statement":`, textNotJSON},
+		{KindTrust, strings.Repeat(`{"Statement":[`, 100_000), textSyntax}, // too long to be looked at
+		{KindTrust, strings.Repeat(`{"Statement":[`, 9_000), textNotJSON},
+		{KindTrust, strings.Repeat(`[`, 4) + strings.Repeat(`]`, 4), textSyntax},
+		{KindTrust, strings.Repeat(`[`, maxDepth+1) + strings.Repeat(`]`, maxDepth+1), textSyntax},
+		{KindTrust, trusting(`"Principal":"*","Principal":"*","Action":"sts:AssumeRole"`), textSyntax},
+		{KindTrust, trusting(`"Principal":"*","Action":"sts:AssumeRole","Action2":1`), textSyntax},
+		{KindTrust, trusting(`"Principal":{"AWS":["` + strings.Repeat("*\",\"", MaxDocument/4) + `*"]},"Action":"sts:AssumeRole"`), textSyntax},
+		{KindTrust, statements(strings.Repeat("{},", MaxDocument/3) + "{}"), textSyntax},
+		{KindManaged, strings.Repeat(`[`, 9_000) + strings.Repeat(`]`, 9_000), textSyntax},
+		{KindRepository, strings.Repeat(`[`, 9_000) + strings.Repeat(`]`, 9_000), eachECR},
+		{KindRegistry, allow(`"Condition":{"StringEquals":{"a:b":["` + strings.Repeat("x", MaxDocument) + `"]}}`), eachRegistry},
 
 		{KindManaged, `{"Statement":` + good + `}`, textVersion},
 		{KindManaged, `{"Version":"2008-10-17","Statement":` + good + `}`, textVersion},
@@ -251,6 +266,7 @@ func TestWellFormed(t *testing.T) {
 		{KindManaged, allow(`"Resource":["arn:aws:sqs","arn:aws-cn:sqs:cn-north-1","arn:aws:s3:::a","arn:aws:iam::123456789012:user/a","arn:aws:iam::*:*"]`)},
 		{KindManaged, allow(`"NotResource":"arn:aws:ecr:*:*:repository/${aws:PrincipalTag/team, 'none'}/${*}"`)},
 		{KindManaged, allow(`"Condition":{}`)},
+		{KindManaged, allow(`"Condition":{"StringLike":{"a:b":[` + strings.Repeat(`"*a?b*",`, maxSlowPatterns) + strings.Repeat(`"a?*","*a?",`, 900) + `"a*b"]}}`)},
 		{KindManaged, allow(`"Condition":{"DateGreaterThan":{}}`)},
 		{KindManaged, allow(`"Condition":{"DateGreaterThan":{"a:b":[]}}`)},
 		{KindManaged, allow(`"Condition":{"Bool":{"aws:SecureTransport":true},"NumericLessThan":{"a:b":[3600,"7200"]}}`)},
@@ -299,18 +315,23 @@ func TestRegistryScopeV1(t *testing.T) {
 }
 
 func TestUnknownPrincipalIsMalformed(t *testing.T) {
-	resolve := func(arn string) (string, bool) { return "AIDAAAAAAAAAAAAAAAAAA", strings.HasSuffix(arn, "/known") }
-	for name, message := range map[string]string{
-		"user/known": "",
-		"user/gone":  `Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:user/gone"`,
-		"role/gone":  `Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:role/gone"`,
-		"root":       "", // accounts have no other id
+	const id = "AIDAAAAAAAAAAAAAAAAAA"
+	resolve := func(principal string) (string, bool) {
+		return id, strings.HasSuffix(principal, "/known") || principal == id
+	}
+	for principal, message := range map[string]string{
+		"arn:aws:iam::123456789012:user/known": "",
+		"arn:aws:iam::123456789012:user/gone":  `Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:user/gone"`,
+		"arn:aws:iam::123456789012:role/gone":  `Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:role/gone"`,
+		"arn:aws:iam::123456789012:root":       "", // accounts have no other id
+		id:                                     "",
+		"AROAGONEGONEGONEGONE1":                `Invalid principal in policy: "AWS":"AROAGONEGONEGONEGONE1"`,
 	} {
-		document := trusting(`"Principal":{"AWS":"arn:aws:iam::123456789012:` + name + `"},"Action":"sts:AssumeRole"`)
+		document := trusting(`"Principal":{"AWS":"` + principal + `"},"Action":"sts:AssumeRole"`)
 		_, err := Parse(KindTrust, []byte(document), Options{Resolve: resolve})
 		var malformed *MalformedError
 		if errors.As(err, &malformed); malformed == nil && message != "" || malformed != nil && malformed.Message != message {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", principal, err)
 		}
 	}
 }
