@@ -9,8 +9,11 @@
 //
 // The package is pure: a decision is a function of the request and of the policies that apply to it, and what it cannot
 // decide is a denial. It knows nothing of accounts, tokens or protocols: who is calling is settled before, the keys of the
-// context are gathered before, and how a denial is shown is settled after. Quotas of size are those of whoever stores
-// documents; here is only a bound on what is read at all.
+// context are gathered before, and how a denial is shown is settled after. Whoever stores documents asks for their sizes, by
+// CheckManagedSize and its like; nothing here reads one that is larger than MaxDocument.
+//
+// Explain says how a decision came about, for IAM's policy simulator, and AuthorizationMessage tells an administrator.
+// Format, RewritePrincipals and Size have to do with the text of a document alone.
 package policy
 
 // Kind says what a policy is for, on which depends what it may contain.
