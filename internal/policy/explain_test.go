@@ -152,19 +152,24 @@ func TestExplain(t *testing.T) {
 // Of several questions the one is explained that decided.
 func TestExplainSeveralQuestions(t *testing.T) {
 	repository := Repository("us-east-1", "123456789012", "app")
-	set := PolicySet{Identity: []*Policy{mustParse(t, KindIdentity, allow(`"Action":["ecr:PutImage","ecr:ListImages"]`))}}
+	set := PolicySet{Identity: []*Policy{mustParse(t, KindIdentity, statements(`{"Sid":"Push","Effect":"Allow","Action":"ecr:PutImage","Resource":"*"}`,
+		`{"Sid":"List","Effect":"Allow","Action":"ecr:ListImages","Resource":"*"}`))}}
 	for _, test := range []struct {
-		actions []string
-		want    string
+		actions   []string
+		want, sid string
 	}{
-		{[]string{"ecr:PutImage", "ecr:ListImages"}, "ecr:PutImage"},
-		{[]string{"ecr:PutImage", "ecr:StartImageScan", "ecr:TagResource"}, "ecr:StartImageScan"},
-		{[]string{"sts:GetCallerIdentity", "ecr:StartImageScan"}, "ecr:StartImageScan"},
-		{nil, ""},
+		{[]string{"ecr:PutImage", "ecr:ListImages"}, "ecr:PutImage", "Push"},
+		{[]string{"ecr:PutImage", "ecr:StartImageScan", "ecr:TagResource"}, "ecr:StartImageScan", ""},
+		{[]string{"sts:GetCallerIdentity", "ecr:StartImageScan"}, "ecr:StartImageScan", ""},
+		{nil, "", ""},
 	} {
 		x := Explain(Request{Principal: aUser, Questions: Ask(test.actions, repository)}, set)
-		if x.Question.Action != test.want {
-			t.Errorf("%v: got %q", test.actions, x.Question.Action)
+		sid := ""
+		for _, m := range x.Matched {
+			sid += m.Sid
+		}
+		if x.Question.Action != test.want || sid != test.sid {
+			t.Errorf("%v: got %q by %q", test.actions, x.Question.Action, sid)
 		}
 	}
 }
