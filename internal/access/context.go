@@ -1,7 +1,9 @@
 package access
 
 import (
+	"maps"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/organization"
@@ -14,64 +16,115 @@ var (
 	no  = []string{"false"}
 )
 
-// contextOf are the condition keys of a request: those that the operation gives, and those that every request has. The
-// keys of the principal and of the resources are found apart. Keys are written in lower case, as policy.Context has them.
-func (d *Door) contextOf(r *Request) policy.Context {
-	c := make(policy.Context, len(r.Context)+16)
+// circumstances are the condition keys of one request, and what is attached to its resources. They are used again for
+// other requests, since every request needs some, and must not be kept.
+type circumstances struct {
+	keys policy.Context
+	// texts holds the values of keys that have one.
+	texts     [24]string
+	n         int
+	resources map[policy.Resource]policy.ResourceSet
+}
+
+var unused = sync.Pool{New: func() any {
+	return &circumstances{keys: make(policy.Context, 32), resources: make(map[policy.Resource]policy.ResourceSet, 4)}
+}}
+
+// release gives circumstances back.
+func (c *circumstances) release() {
+	clear(c.keys)
+	clear(c.resources)
+	clear(c.texts[:])
+	c.n = 0
+	unused.Put(c)
+}
+
+// put sets a key, in lower case, to one value.
+func (c *circumstances) put(key, value string) {
+	if c.n == len(c.texts) {
+		c.keys[key] = []string{value}
+		return
+	}
+	c.texts[c.n] = value
+	c.n++
+	c.keys[key] = c.texts[c.n-1 : c.n : c.n]
+}
+
+// circumstancesOf are the condition keys of a request: those that the operation gives, and those that every request has.
+// The keys of the principal and of the resources are found apart. Release them.
+func (d *Door) circumstancesOf(r *Request) *circumstances {
+	c := unused.Get().(*circumstances)
 	for key, values := range r.Context {
-		c[key] = values
+		c.keys[key] = values
 	}
 	now := d.now()
-	c["aws:currenttime"] = []string{now.UTC().Format(time.RFC3339)}
-	c["aws:epochtime"] = []string{strconv.FormatInt(now.Unix(), 10)}
-	c["aws:sourceip"] = []string{r.SourceIP}
-	c["aws:securetransport"] = no
+	c.put("aws:currenttime", now.UTC().Format(time.RFC3339))
+	c.put("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
+	c.put("aws:sourceip", r.SourceIP)
+	c.keys["aws:securetransport"] = no
 	if r.TLS != nil {
-		c["aws:securetransport"] = yes
+		c.keys["aws:securetransport"] = yes
 	}
-	c["aws:requestedregion"] = []string{r.Region}
-	c["aws:viaawsservice"] = no
+	c.put("aws:requestedregion", r.Region)
+	c.keys["aws:viaawsservice"] = no
 	if r.UserAgent != "" {
-		c["aws:useragent"] = []string{r.UserAgent}
+		c.put("aws:useragent", r.UserAgent)
 	}
 	if r.Referer != "" {
-		c["aws:referer"] = []string{r.Referer}
+		c.put("aws:referer", r.Referer)
 	}
 	if r.Caller.Keys == nil {
-		putNobody(c)
+		c.putNobody()
 	}
-	age(c, r, now)
+	c.putAge(r, now)
 	return c
 }
 
 // putNobody adds the keys of the principal for a request by nobody, or by who has no identity here yet.
-func putNobody(c policy.Context) {
-	c["aws:principalaccount"] = []string{"anonymous"}
-	c["aws:principaltype"] = []string{"Anonymous"}
-	c["aws:userid"] = []string{"anonymous"}
+func (c *circumstances) putNobody() {
+	c.put("aws:principalaccount", "anonymous")
+	c.put("aws:principaltype", "Anonymous")
+	c.put("aws:userid", "anonymous")
 }
 
-// age adds how long ago the second factor of the caller's session was proved, in seconds.
-func age(c policy.Context, r *Request, now time.Time) {
+// putAge adds how long ago the second factor of the caller's session was proved, in seconds.
+func (c *circumstances) putAge(r *Request, now time.Time) {
 	if s := r.Caller.Session; s != nil && s.MFA != 0 {
 		seconds := int64(now.Sub(time.UnixMicro(s.MFA)) / time.Second)
-		c["aws:multifactorauthage"] = []string{strconv.FormatInt(seconds, 10)}
+		c.put("aws:multifactorauthage", strconv.FormatInt(seconds, 10))
 	}
 }
 
-// putOrganization adds the place of an account in the organization; who is "principal" or "resource".
-func putOrganization(c policy.Context, who string, s *organization.Standing) {
+// putPrincipal adds the place of the principal's account in the organization.
+func (c *circumstances) putPrincipal(s *organization.Standing) {
 	if s.Organization != "" {
-		c["aws:"+who+"orgid"] = []string{s.Organization}
-		c["aws:"+who+"orgpaths"] = []string{s.Path}
+		c.put("aws:principalorgid", s.Organization)
+		c.put("aws:principalorgpaths", s.Path)
 	}
 }
 
-// putOwner adds the account of a resource and its place in the organization.
-func putOwner(c policy.Context, account string, s *organization.Standing) {
+// putOwner adds the account of the resources and its place in the organization.
+func (c *circumstances) putOwner(account string, s *organization.Standing) {
 	if s == nil {
 		return
 	}
-	c["aws:resourceaccount"] = []string{account}
-	putOrganization(c, "resource", s)
+	c.put("aws:resourceaccount", account)
+	if s.Organization != "" {
+		c.put("aws:resourceorgid", s.Organization)
+		c.put("aws:resourceorgpaths", s.Path)
+	}
+}
+
+// withOwner are the condition keys of a resource that belongs to another account than the first one of its request.
+func withOwner(keys policy.Context, account string, s *organization.Standing) policy.Context {
+	keys = maps.Clone(keys)
+	if keys == nil {
+		keys = policy.Context{}
+	}
+	keys["aws:resourceaccount"] = []string{account}
+	if s != nil && s.Organization != "" {
+		keys["aws:resourceorgid"] = []string{s.Organization}
+		keys["aws:resourceorgpaths"] = []string{s.Path}
+	}
+	return keys
 }

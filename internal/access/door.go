@@ -137,8 +137,10 @@ func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Questi
 	if d.evaluate != nil {
 		return d.evaluate(request), nil
 	}
-	request.Context = d.contextOf(r)
-	set, principal, err := d.policies.gather(ctx, r.Caller, questions, request.Context)
+	place := d.circumstancesOf(r)
+	defer place.release()
+	request.Context = place.keys
+	set, principal, err := d.policies.gather(ctx, r.Caller, questions, place)
 	if err != nil {
 		return policy.Decision{}, err
 	}

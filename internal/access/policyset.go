@@ -28,8 +28,8 @@ var controlled = map[string]bool{"ecr": true, "sts": true, "kms": true}
 
 // gather finds all that decides about questions of a request. An error means that it could not be found out, and so that
 // nothing is allowed.
-func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions []policy.Question, place policy.Context) (policy.PolicySet, policy.Principal, error) {
-	set := policy.PolicySet{Context: caller.Keys}
+func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions []policy.Question, place *circumstances) (policy.PolicySet, policy.Principal, error) {
+	set := policy.PolicySet{Context: caller.Keys, Resources: place.resources}
 	principal := caller.Principal
 	if err := p.ofCaller(ctx, caller, &set); err != nil {
 		return set, principal, err
@@ -40,9 +40,9 @@ func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions
 			return set, principal, err
 		}
 		principal.Management, set.SCP = standing.Management, standing.SCP
-		putOrganization(place, "principal", standing)
+		place.putPrincipal(standing)
 	}
-	return set, principal, p.ofResources(ctx, questions, place, &set)
+	return set, principal, p.ofResources(ctx, questions, place)
 }
 
 // ofCaller finds the policies on the principal's side.
@@ -70,9 +70,9 @@ func (p *Policies) ofCaller(ctx context.Context, caller identity.Caller, set *po
 
 // ofResources finds what is attached to the resources. The account of the first one is in the context of the request;
 // resources of other accounts have their own.
-func (p *Policies) ofResources(ctx context.Context, questions []policy.Question, place policy.Context, set *policy.PolicySet) error {
+func (p *Policies) ofResources(ctx context.Context, questions []policy.Question, place *circumstances) error {
 	for i, q := range questions {
-		if _, known := set.Resources[q.Resource]; known {
+		if _, known := place.resources[q.Resource]; known {
 			continue
 		}
 		attached, err := p.attached(ctx, q)
@@ -89,15 +89,11 @@ func (p *Policies) ofResources(ctx context.Context, questions []policy.Question,
 		}
 		switch {
 		case i == 0:
-			putOwner(place, q.Resource.Account, standing)
+			place.putOwner(q.Resource.Account, standing)
 		case q.Resource.Account != questions[0].Resource.Account:
-			attached.Context = copied(attached.Context)
-			putOwner(attached.Context, q.Resource.Account, standing)
+			attached.Context = withOwner(attached.Context, q.Resource.Account, standing)
 		}
-		if set.Resources == nil {
-			set.Resources = make(map[policy.Resource]policy.ResourceSet, 1)
-		}
-		set.Resources[q.Resource] = attached
+		place.resources[q.Resource] = attached
 	}
 	return nil
 }
@@ -129,13 +125,4 @@ func serviceOf(arn string) string {
 	}
 	service, _, _ := strings.Cut(rest, ":")
 	return service
-}
-
-// copied is a copy of a context that may be added to.
-func copied(c policy.Context) policy.Context {
-	out := make(policy.Context, len(c)+3)
-	for key, values := range c {
-		out[key] = values
-	}
-	return out
 }
