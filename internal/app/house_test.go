@@ -80,6 +80,7 @@ func build(t *testing.T) *house {
 	h.MustECR("InitiateLayerUpload", map[string]string{"repositoryName": "team/app"}, &out)
 	h.upload = out.UploadID
 	h.MustQuery("iam", "CreateUser", map[string]any{"UserName": "ann", "Path": "/team/"})
+	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://id.example.com"})
 	h.gate.take()
 	return h
 }
@@ -92,6 +93,7 @@ func (h *house) member(name string) any {
 		"layerDigest": layer, "layerDigests": []string{layer}, "imageManifest": string(h.manifest) + "\n",
 		"imageIds": []any{map[string]string{"imageTag": "1"}}, "imageDigest": h.image, "layerPartBlob": "eA==",
 		"imageTag": "2", "tagKeys": []string{"k"},
+		"OpenIDConnectProviderArn": "arn:aws:iam::123456789012:oidc-provider/id.example.com", "ThumbprintList": []string{strings.Repeat("a", 40)},
 		"UserName": "ann", "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
 	}[name]
 }

@@ -71,7 +71,7 @@ func (s *Store) CreateProvider(tx *store.Tx, p Provider) (Provider, error) {
 	}
 	if _, err := s.Provider(tx, p.Kind, p.ARN()); err == nil {
 		return Provider{}, p.exists()
-	} else if !isMissing(err) {
+	} else if !IsMissing(err) {
 		return Provider{}, err
 	}
 	if err := s.changed(tx, p.Account); err != nil {

@@ -213,7 +213,7 @@ func (s *Store) policiesOf(tx *store.Tx, owner string) ([]*policy.Policy, error)
 // managed reads and compiles the default version of a managed policy. One that is gone denies everything.
 func (s *Store) managed(tx *store.Tx, arn string) (*policy.Policy, error) {
 	document, err := s.managedDocument(tx, arn)
-	if err != nil && !isMissing(err) {
+	if err != nil && !IsMissing(err) {
 		return nil, err
 	}
 	p, _ := policy.Load(policy.KindManaged, []byte(document), policy.Options{Name: arn})

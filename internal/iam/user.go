@@ -35,7 +35,7 @@ func (s *Store) CreateUser(tx *store.Tx, account, path, name string) (User, erro
 	}
 	if _, err := s.User(tx, account, name); err == nil {
 		return User{}, Errorf(EntityAlreadyExists, "User with name %s already exists.", name)
-	} else if !isMissing(err) {
+	} else if !IsMissing(err) {
 		return User{}, err
 	}
 	_, err := tx.Exec(`INSERT INTO iam_user (id, account, name, name_key, path, created_at, boundary, password_reset, password_history)
@@ -88,8 +88,8 @@ func (s *Store) User(tx *store.Tx, account, name string) (User, error) {
 	return u, err
 }
 
-// isMissing reports whether an error says that an entity does not exist.
-func isMissing(err error) bool {
+// IsMissing reports whether an error says that an entity does not exist.
+func IsMissing(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == NoSuchEntity
 }
