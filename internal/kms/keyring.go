@@ -1,8 +1,8 @@
 // Package kms keeps the keys: the root key wraps service keys, a service key wraps the data keys of one purpose,
 // account and region, and a data key encrypts one repository's rows or one object.
 //
-// Service keys are unwrapped once, at start, and stay in memory; data keys are wrapped and unwrapped without I/O, so
-// that this can be done inside a transaction. A wrapped data key is bound to its encryption context: what belongs to one
+// Service keys are unwrapped at start or when they are made, and stay in memory; data keys are wrapped and unwrapped
+// without I/O, so that this can be done inside a transaction. A wrapped data key is bound to its encryption context: what belongs to one
 // repository or object opens nothing else. The package doesn't decide who may use a key.
 package kms
 
@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/seal"
@@ -58,12 +60,21 @@ type Scope struct {
 	Account, Region string
 }
 
-// Keyring holds the service keys of an installation. It never changes once open, so it is safe for concurrent use.
+// Keyring holds the service keys of an installation. Keys come and never go. It is safe for concurrent use.
 type Keyring struct {
+	db           *store.DB
+	root         *Root
 	installation string
-	byID         map[KeyID]seal.Key
-	byScope      map[Scope]KeyID
+	// stale is set when keys were made that may not be in memory.
+	stale atomic.Bool
+
+	mu      sync.RWMutex
+	byID    map[KeyID]seal.Key
+	byScope map[Scope]KeyID
 }
+
+// topic is that of changes to the service keys.
+const topic = "keys"
 
 const (
 	settingInstallation = "installation"
@@ -86,21 +97,20 @@ func Initialized(ctx context.Context, db *store.DB) (bool, error) {
 // service keys that the scopes ask for and that don't exist yet. The error is ErrWrongRoot when the root key is not the
 // one that this database was made with, and seal.ErrAltered when a service key was altered or moved.
 func Open(ctx context.Context, db *store.DB, root *Root, scopes []Scope) (*Keyring, error) {
-	var k *Keyring
+	k := &Keyring{db: db, root: root, byID: map[KeyID]seal.Key{}, byScope: map[Scope]KeyID{}}
+	db.Subscribe(func(changed string) {
+		if changed == topic {
+			k.stale.Store(true)
+		}
+	})
 	err := db.Update(ctx, func(tx *store.Tx) error {
-		k = &Keyring{byID: map[KeyID]seal.Key{}, byScope: map[Scope]KeyID{}}
-		if err := k.checkRoot(tx, root); err != nil {
+		if err := k.checkRoot(tx); err != nil {
 			return err
 		}
-		if err := k.load(tx, root); err != nil {
+		if err := k.load(tx); err != nil {
 			return err
 		}
-		for _, scope := range scopes {
-			if err := k.ensure(tx, root, scope); err != nil {
-				return err
-			}
-		}
-		return nil
+		return k.Ensure(tx, scopes...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the keys: %w", err)
@@ -108,17 +118,63 @@ func Open(ctx context.Context, db *store.DB, root *Root, scopes []Scope) (*Keyri
 	return k, nil
 }
 
+// Ensure makes the service keys of scopes that have none yet. They can be used once the transaction is committed.
+func (k *Keyring) Ensure(tx *store.Tx, scopes ...Scope) error {
+	made := false
+	for _, scope := range scopes {
+		if _, _, ok := k.find(scope); ok {
+			continue
+		}
+		fresh, err := k.ensure(tx, scope)
+		if err != nil {
+			return fmt.Errorf("make a service key: %w", err)
+		}
+		made = made || fresh
+	}
+	if !made {
+		return nil
+	}
+	return tx.Touch(topic)
+}
+
+// Refresh reads the service keys that other processes made since it was called last.
+func (k *Keyring) Refresh(ctx context.Context) error {
+	if !k.stale.Swap(false) {
+		return nil
+	}
+	if err := k.db.View(ctx, k.load); err != nil {
+		k.stale.Store(true)
+		return fmt.Errorf("read the new service keys: %w", err)
+	}
+	return nil
+}
+
+// find returns the service key of a scope.
+func (k *Keyring) find(scope Scope) (KeyID, seal.Key, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	id, ok := k.byScope[scope]
+	return id, k.byID[id], ok
+}
+
+// put adds a service key.
+func (k *Keyring) put(id KeyID, scope Scope, key seal.Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byID[id], k.byScope[scope] = key, id
+}
+
 // Installation is the id that was given to the installation when it was made.
 func (k *Keyring) Installation() string { return k.installation }
 
-func (k *Keyring) checkRoot(tx *store.Tx, root *Root) error {
+func (k *Keyring) checkRoot(tx *store.Tx) error {
 	id, err := setting(tx, settingInstallation)
 	if err != nil {
 		return err
 	}
 	if id == nil {
 		id = []byte(rand.Text())
-		check, err := seal.SealBytes(root.key, []byte(settingRootCheck), id)
+		check, err := seal.SealBytes(k.root.key, []byte(settingRootCheck), id)
 		if err != nil {
 			return err
 		}
@@ -132,7 +188,7 @@ func (k *Keyring) checkRoot(tx *store.Tx, root *Root) error {
 	if err != nil {
 		return err
 	}
-	opened, err := seal.OpenBytes(root.key, []byte(settingRootCheck), check)
+	opened, err := seal.OpenBytes(k.root.key, []byte(settingRootCheck), check)
 	if err != nil || !bytes.Equal(opened, id) {
 		return ErrWrongRoot
 	}
@@ -140,7 +196,8 @@ func (k *Keyring) checkRoot(tx *store.Tx, root *Root) error {
 	return nil
 }
 
-func (k *Keyring) load(tx *store.Tx, root *Root) error {
+// load reads the service keys that aren't in memory.
+func (k *Keyring) load(tx *store.Tx) error {
 	rows, err := tx.Query(`SELECT id, purpose, account, region, wrapped FROM service_key`)
 	if err != nil {
 		return err
@@ -153,43 +210,56 @@ func (k *Keyring) load(tx *store.Tx, root *Root) error {
 		if err := rows.Scan(&id, &scope.Purpose, &scope.Account, &scope.Region, &wrapped); err != nil {
 			return err
 		}
-		raw, err := seal.OpenBytes(root.key, serviceKeyContext(id, scope), wrapped)
-		if err != nil {
-			return fmt.Errorf("service key %s: %w", id, err)
+		if _, _, known := k.find(scope); known {
+			continue
 		}
-		key, err := seal.KeyFromBytes(raw)
-		if err != nil {
+		if err := k.unwrap(id, scope, wrapped); err != nil {
 			return err
 		}
-		decoded, err := hex.DecodeString(id)
-		if err != nil || len(decoded) != len(KeyID{}) {
-			return fmt.Errorf("service key %q has no valid id", id)
-		}
-		k.byID[KeyID(decoded)] = key
-		k.byScope[scope] = KeyID(decoded)
 	}
 	return rows.Err()
 }
 
-func (k *Keyring) ensure(tx *store.Tx, root *Root, scope Scope) error {
-	if _, ok := k.byScope[scope]; ok {
-		return nil
+// unwrap opens a service key and keeps it.
+func (k *Keyring) unwrap(id string, scope Scope, wrapped []byte) error {
+	raw, err := seal.OpenBytes(k.root.key, serviceKeyContext(id, scope), wrapped)
+	if err != nil {
+		return fmt.Errorf("service key %s: %w", id, err)
+	}
+	key, err := seal.KeyFromBytes(raw)
+	if err != nil {
+		return err
+	}
+	decoded, err := hex.DecodeString(id)
+	if err != nil || len(decoded) != len(KeyID{}) {
+		return fmt.Errorf("service key %q has no valid id", id)
+	}
+	k.put(KeyID(decoded), scope, key)
+	return nil
+}
+
+// ensure makes the service key of a scope, unless somebody else just did.
+func (k *Keyring) ensure(tx *store.Tx, scope Scope) (made bool, err error) {
+	var n int
+	err = tx.QueryRow(`SELECT count(*) FROM service_key WHERE purpose = $1 AND account = $2 AND region = $3`,
+		string(scope.Purpose), scope.Account, scope.Region).Scan(&n)
+	if err != nil || n > 0 {
+		return false, err
 	}
 	var id KeyID
 	rand.Read(id[:])
 	key := seal.NewKey()
-	wrapped, err := seal.SealBytes(root.key, serviceKeyContext(id.String(), scope), key.Bytes())
+	wrapped, err := seal.SealBytes(k.root.key, serviceKeyContext(id.String(), scope), key.Bytes())
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = tx.Exec(`INSERT INTO service_key (id, purpose, account, region, wrapped, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		id.String(), string(scope.Purpose), scope.Account, scope.Region, wrapped, time.Now().UnixMicro())
 	if err != nil {
-		return err
+		return false, err
 	}
-	k.byID[id] = key
-	k.byScope[scope] = id
-	return nil
+	tx.OnCommit(func() { k.put(id, scope, key) })
+	return true, nil
 }
 
 func serviceKeyContext(id string, s Scope) []byte {
@@ -198,20 +268,24 @@ func serviceKeyContext(id string, s Scope) []byte {
 
 // Key returns the service key of a scope itself, for data that is sealed under it directly. The error is ErrNoKey.
 func (k *Keyring) Key(scope Scope) (seal.Key, error) {
-	id, ok := k.byScope[scope]
+	_, key, ok := k.find(scope)
 	if !ok {
-		return seal.Key{}, fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+		return seal.Key{}, noKey(scope)
 	}
-	return k.byID[id], nil
+	return key, nil
 }
 
 // Domain names the encryption domain of a scope: objects may be shared only within one. The error is ErrNoKey.
 func (k *Keyring) Domain(scope Scope) (string, error) {
-	id, ok := k.byScope[scope]
+	id, _, ok := k.find(scope)
 	if !ok {
-		return "", fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+		return "", noKey(scope)
 	}
 	return id.String(), nil
+}
+
+func noKey(s Scope) error {
+	return fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, s.Purpose, s.Account, s.Region)
 }
 
 // GenerateDataKey makes a data key and wraps it under the service key of the scope. The error is ErrNoKey.
@@ -223,10 +297,9 @@ func (k *Keyring) GenerateDataKey(scope Scope, c Context) (seal.Key, []byte, err
 
 // Wrap wraps a data key under the service key of the scope. The error is ErrNoKey.
 func (k *Keyring) Wrap(scope Scope, key seal.Key, c Context) ([]byte, error) {
-	id, ok := k.byScope[scope]
-	service := k.byID[id]
+	id, service, ok := k.find(scope)
 	if !ok {
-		return nil, fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, scope.Purpose, scope.Account, scope.Region)
+		return nil, noKey(scope)
 	}
 	raw := key.Bytes()
 	if raw == nil {
@@ -246,7 +319,9 @@ func (k *Keyring) Unwrap(wrapped []byte, c Context) (seal.Key, error) {
 	if len(wrapped) < header || wrapped[0] != wrapVersion {
 		return seal.Key{}, fmt.Errorf("%w: unknown format", ErrUnwrap)
 	}
+	k.mu.RLock()
 	service, ok := k.byID[KeyID(wrapped[1:header])]
+	k.mu.RUnlock()
 	if !ok {
 		return seal.Key{}, fmt.Errorf("%w: its service key is gone", ErrUnwrap)
 	}
