@@ -8,6 +8,13 @@ import (
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
+// serviceBytes is the service key of a scope, to be compared.
+func serviceBytes(t testing.TB, k *Keyring, scope Scope) string {
+	t.Helper()
+	key := serviceKey(t, k, scope)
+	return string(key.Bytes())
+}
+
 func ensure(t testing.TB, db *store.DB, k *Keyring, scopes ...Scope) {
 	t.Helper()
 	if err := db.Update(t.Context(), func(tx *store.Tx) error { return k.Ensure(tx, scopes...) }); err != nil {
@@ -20,7 +27,7 @@ func TestEnsure(t *testing.T) {
 	db := openDB(t)
 	root, _ := newRootFile(t)
 	k := open(t, db, root, ecrEast)
-	before := serviceKey(t, k, ecrEast)
+	before := serviceBytes(t, k, ecrEast)
 	chosen := errors.New("chosen")
 	err := db.Update(t.Context(), func(tx *store.Tx) error { return errors.Join(k.Ensure(tx, ecrOther), chosen) })
 	if !errors.Is(err, chosen) {
@@ -30,11 +37,11 @@ func TestEnsure(t *testing.T) {
 		t.Errorf("a change that failed left a key: %v", err)
 	}
 	ensure(t, db, k, ecrEast, ecrOther, ecrOther)
-	made := serviceKey(t, k, ecrOther)
+	made := serviceBytes(t, k, ecrOther)
 	ensure(t, db, k, ecrEast, ecrOther)
 	again := open(t, db, root)
 	for _, at := range []*Keyring{k, again} {
-		if serviceKey(t, at, ecrOther) != made || serviceKey(t, at, ecrEast) != before {
+		if serviceBytes(t, at, ecrOther) != made || serviceBytes(t, at, ecrEast) != before {
 			t.Error("a key changed")
 		}
 	}
@@ -65,7 +72,7 @@ func TestKeysReachOtherServers(t *testing.T) {
 			t.Fatal(step)
 		}
 	}
-	if serviceKey(t, theirs, ecrOther) != serviceKey(t, mine, ecrOther) {
+	if serviceBytes(t, theirs, ecrOther) != serviceBytes(t, mine, ecrOther) {
 		t.Error("the two servers have different keys")
 	}
 	wrapped, err := mine.Wrap(ecrOther, serviceKey(t, mine, ecrEast), nil)
