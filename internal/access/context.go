@@ -89,9 +89,11 @@ func (c *circumstances) putNobody() {
 
 // putAge adds how long ago the second factor of the caller's session was proved, in seconds.
 func (c *circumstances) putAge(r *Request, now time.Time) {
-	if s := r.Caller.Session; s != nil && s.MFA != 0 {
-		seconds := int64(now.Sub(time.UnixMicro(s.MFA)) / time.Second)
-		c.put("aws:multifactorauthage", strconv.FormatInt(seconds, 10))
+	if r.Caller.Session == nil || c.keys["aws:multifactorauthage"] != nil {
+		return
+	}
+	if at, ok := r.Caller.Session.SecondFactor(); ok {
+		c.put("aws:multifactorauthage", strconv.FormatInt(int64(now.Sub(at)/time.Second), 10))
 	}
 }
 

@@ -128,9 +128,6 @@ func (s *Store) insertKey(tx *store.Tx, account, principal, id string, text secr
 // NewAccessKey makes the id and the secret of a long-term access key, in the form that AWS's have.
 func NewAccessKey() (id string, text secret.Text) { return newKey("AKIA") }
 
-// NewTemporaryKey makes the id and the secret of a session's credentials, in the form that AWS's have.
-func NewTemporaryKey() (id string, text secret.Text) { return newKey("ASIA") }
-
 func newKey(prefix string) (id string, text secret.Text) {
 	var raw [30]byte
 	rand.Read(raw[:])

@@ -3,11 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,12 +30,18 @@ type Directory struct {
 
 	mu      sync.RWMutex
 	callers map[credentialKey]remembered
+	bytes   int // of the tokens in callers
 }
 
-// credentialKey names a credential in memory: an access key alone, or the hash of a session token or registry token.
+// credentialKey names a credential in memory: an access key, the hash of a session token with it, or that of another token,
+// by its use.
 type credentialKey struct {
-	id  string
-	sum [sha256.Size]byte
+	use, id string
+	sum     [sha256.Size]byte
+}
+
+func newCredentialKey(use, id, token string) credentialKey {
+	return credentialKey{use, id, sha256.Sum256([]byte(token[:min(len(token), maxToken+1)]))}
 }
 
 // remembered is a credential that was checked, good while the identities are as they were then.
@@ -49,8 +51,11 @@ type remembered struct {
 	epoch      uint64
 }
 
-// maxRemembered bounds the memory.
-const maxRemembered = 10_000
+// How many credentials are remembered, and how many bytes of their tokens, on which it depends how much each takes.
+const (
+	maxRemembered      = 10_000
+	maxRememberedBytes = 8 << 20
+)
 
 // Credential is what a signature is checked with, and who made it if it is good.
 type Credential struct {
@@ -70,13 +75,13 @@ func NewDirectory(s *iam.Store, key seal.Key, now func() time.Time) *Directory {
 // Authenticate finds an access key and, if the request carries one, its session token. The error is ErrUnknownKey or
 // ErrTokenExpired.
 func (d *Directory) Authenticate(ctx context.Context, keyID string, token secret.Text) (Credential, error) {
-	key := credentialKey{id: keyID}
-	if !token.Empty() {
-		key.sum = sha256.Sum256([]byte(token.Reveal()))
-	}
-	r, err := d.recall(ctx, key, func() (remembered, error) { return d.load(keyID, token) })
+	key := newCredentialKey(useSession, keyID, token.Reveal())
+	r, err := d.recall(ctx, key, len(token.Reveal()), func() (remembered, error) { return d.load(keyID, token) })
 	if errors.Is(err, ErrTokenInvalid) || errors.Is(err, iam.ErrGone) || errors.Is(err, iam.ErrNoAccount) {
 		err = ErrUnknownKey
+	}
+	if err == nil && r.credential.Secret.Empty() {
+		return Credential{}, ErrUnknownKey // which anybody could sign with
 	}
 	return r.credential, err
 }
@@ -97,7 +102,7 @@ func (d *Directory) load(keyID string, token secret.Text) (remembered, error) {
 }
 
 // recall returns a checked credential from memory, or loads and checks it.
-func (d *Directory) recall(ctx context.Context, key credentialKey, load func() (remembered, error)) (remembered, error) {
+func (d *Directory) recall(ctx context.Context, key credentialKey, size int, load func() (remembered, error)) (remembered, error) {
 	epoch := d.iam.Epoch()
 	d.mu.RLock()
 	r, ok := d.callers[key]
@@ -122,13 +127,22 @@ func (d *Directory) recall(ctx context.Context, key credentialKey, load func() (
 	if !text.Empty() {
 		r.credential.Secret = text
 	}
+	d.remember(key, r, size)
+	return r, nil
+}
+
+// remember keeps a credential whose token has so many bytes.
+func (d *Directory) remember(key credentialKey, r remembered, size int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.callers) >= maxRemembered {
-		clear(d.callers)
+	if _, again := d.callers[key]; !again {
+		if len(d.callers) >= maxRemembered || d.bytes+size > maxRememberedBytes {
+			clear(d.callers)
+			d.bytes = 0
+		}
+		d.bytes += size
 	}
 	d.callers[key] = r
-	return r, nil
 }
 
 func (d *Directory) ended(g grant) bool {
@@ -180,83 +194,4 @@ func (d *Directory) current(ctx context.Context, g grant) (text secret.Text, c C
 	c.AccessKeyID = g.Key
 	c.Keys = keysOf(c)
 	return text, c, nil
-}
-
-// grant is the plain text of sessions and tokens: whom they stand for, and how long.
-type grant struct {
-	// Owner is the unique id of the user or role, or the account's id for its root; empty where Key says it.
-	Owner   string `json:"o,omitempty"`
-	Account string `json:"c,omitempty"`
-	// Key is the access key that the holder signs with, or signed with when the token was issued.
-	Key string `json:"k"`
-	// Secret is the secret of temporary credentials.
-	Secret  string   `json:"s,omitempty"`
-	Session *Session `json:"t,omitempty"`
-	// Region and Subject are what a token is good for.
-	Region  string `json:"g,omitempty"`
-	Subject string `json:"u,omitempty"`
-	// Issued and Expires are in microseconds since 1970; 0 for never.
-	Issued  int64 `json:"i,omitempty"`
-	Expires int64 `json:"e,omitempty"`
-}
-
-// grantOf makes the grant of a token for a caller, which ends with the caller's session.
-func (d *Directory) grantOf(c Caller, life time.Duration) grant {
-	now := d.now()
-	g := grant{Owner: c.Principal.ID, Account: c.Principal.Account, Key: c.AccessKeyID, Session: c.Session,
-		Issued: now.UnixMicro(), Expires: now.Add(life).UnixMicro()}
-	if g.Owner == "" {
-		g.Owner = c.Principal.Account
-	}
-	if c.Session != nil {
-		g.Issued = c.Session.Issued
-		g.Expires = min(g.Expires, c.Session.Expires)
-	}
-	return g
-}
-
-// Uses of tokens; a token of one use is none of another.
-const (
-	useSession  = "session"
-	useRegistry = "registry-token"
-	useDownload = "download"
-)
-
-// maxToken bounds the length of a token, in bytes.
-const maxToken = 16 << 10
-
-func (d *Directory) seal(use string, g grant) (secret.Text, error) {
-	text, err := json.Marshal(g)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("encode a token: %w", err)
-	}
-	sealed, err := seal.SealBytes(d.key, []byte(use), text)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("seal a token: %w", err)
-	}
-	return secret.New(base64.RawURLEncoding.EncodeToString(sealed)), nil
-}
-
-// open reads a token. The error is ErrTokenInvalid.
-func (d *Directory) open(use, token string) (grant, error) {
-	// The decoder would skip line breaks, and a token would have many forms.
-	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
-		return grant{}, ErrTokenInvalid
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
-		return grant{}, ErrTokenInvalid
-	}
-	text, err := seal.OpenBytes(d.key, []byte(use), sealed)
-	if err != nil {
-		return grant{}, ErrTokenInvalid
-	}
-	var g grant
-	if err := json.Unmarshal(text, &g); err != nil {
-		return grant{}, ErrTokenInvalid
-	}
-	if g.Session != nil {
-		g.Session.compile()
-	}
-	return g, nil
 }

@@ -3,6 +3,7 @@ package identity
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/policy"
@@ -69,14 +70,17 @@ func (s *Session) compile() {
 	}
 }
 
+// SecondFactor is when the holder proved a second factor, as policies see it. The session of a role has none for them even
+// if whoever assumed the role proved one: what was asked for then is for the role's trust policy to say. The trail tells it.
+func (s *Session) SecondFactor() (at time.Time, ok bool) {
+	return time.UnixMicro(s.MFA), s.Kind == UserSession && s.MFA != 0
+}
+
 // putKeys adds the condition keys of a session.
 func (s *Session) putKeys(keys policy.Context) {
 	keys.Put("aws:TokenIssueTime", timeKey(s.IssuedAt()))
-	if s.MFA != 0 {
-		keys.Put("aws:MultiFactorAuthPresent", "true")
-	} else {
-		keys.Put("aws:MultiFactorAuthPresent", "false")
-	}
+	_, proved := s.SecondFactor()
+	keys.Put("aws:MultiFactorAuthPresent", strconv.FormatBool(proved))
 	if s.SourceIdentity != "" {
 		keys.Put("aws:SourceIdentity", s.SourceIdentity)
 	}

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -40,23 +39,18 @@ func (d *Directory) IssueRegistryToken(ctx context.Context, c Caller, region str
 
 // CheckRegistryToken finds out who holds a registry token. The error is ErrTokenInvalid or ErrTokenExpired.
 func (d *Directory) CheckRegistryToken(ctx context.Context, token string) (RegistryToken, error) {
-	r, err := d.recall(ctx, tokenKey(useRegistry, token), func() (remembered, error) { return d.loadToken(useRegistry, token) })
+	r, err := d.recallToken(ctx, useRegistry, token)
 	if err != nil {
 		return RegistryToken{}, asTokenError(err)
 	}
 	return RegistryToken{Caller: r.credential.Caller, Region: r.grant.Region, Expires: time.UnixMicro(r.grant.Expires)}, nil
 }
 
-func tokenKey(use, token string) credentialKey {
-	if len(token) > maxToken {
-		token = ""
-	}
-	return credentialKey{id: use, sum: sha256.Sum256([]byte(token))}
-}
-
-func (d *Directory) loadToken(use, token string) (remembered, error) {
-	g, err := d.open(use, token)
-	return remembered{grant: g}, err
+func (d *Directory) recallToken(ctx context.Context, use, token string) (remembered, error) {
+	return d.recall(ctx, newCredentialKey(use, "", token), len(token), func() (remembered, error) {
+		g, err := d.open(use, token)
+		return remembered{grant: g}, err
+	})
 }
 
 // asTokenError says of a token whose holder is gone what is said of any that is void.
@@ -80,7 +74,7 @@ func (d *Directory) IssueDownload(c Caller, subject string, life time.Duration) 
 // CheckDownload opens a download token and returns who it was issued to and for what. The error is ErrTokenInvalid or
 // ErrTokenExpired.
 func (d *Directory) CheckDownload(ctx context.Context, token string) (c Caller, subject string, err error) {
-	r, err := d.recall(ctx, tokenKey(useDownload, token), func() (remembered, error) { return d.loadToken(useDownload, token) })
+	r, err := d.recallToken(ctx, useDownload, token)
 	if err != nil {
 		return Caller{}, "", asTokenError(err)
 	}
