@@ -33,6 +33,7 @@ type Store struct {
 	secrets seal.Key
 	now     func() time.Time
 	cache   cache
+	guesses guesses
 }
 
 // New returns the store of c.
