@@ -70,13 +70,13 @@ func BenchmarkDecision(b *testing.B) {
 	r := push()
 	r.Caller = busyUser(b, h)
 	r.Questions = policy.Ask([]string{"ecr:BatchGetImage"}, policy.Repository(region, account, "p-9-17/app"))
-	decision, err := h.decide(b.Context(), r, r.Questions)
+	decision, err := h.decide(b.Context(), r, r.Questions, nil)
 	if err != nil || !decision.Allowed {
 		b.Fatal(decision, err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if decision, err := h.decide(b.Context(), r, r.Questions); err != nil || !decision.Allowed {
+		if decision, err := h.decide(b.Context(), r, r.Questions, nil); err != nil || !decision.Allowed {
 			b.Fatal(decision, err)
 		}
 	}

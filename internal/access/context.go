@@ -80,6 +80,20 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 	return c
 }
 
+// replace puts a policy in place of the one of its kind that is attached to each resource.
+func (c *circumstances) replace(next *policy.Policy) {
+	for resource, set := range c.resources {
+		policies := []*policy.Policy{next}
+		for _, p := range set.Policies {
+			if p.Kind() != next.Kind() {
+				policies = append(policies, p)
+			}
+		}
+		set.Policies = policies
+		c.resources[resource] = set
+	}
+}
+
 // putNobody adds the keys of the principal for a request by nobody, or by who has no identity here yet.
 func (c *circumstances) putNobody() {
 	c.put("aws:principalaccount", "anonymous")

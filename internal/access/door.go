@@ -111,7 +111,7 @@ type Pass struct {
 // protocol.
 func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass, error) {
 	p := &Pass{door: d, request: r}
-	decision, err := d.decide(ctx, r, r.Questions)
+	decision, err := d.decide(ctx, r, r.Questions, nil)
 	if err != nil {
 		return nil, firstError(p.Fail("InternalFailure", "The policies could not be read."), err)
 	}
@@ -131,8 +131,9 @@ func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass,
 	return p, nil
 }
 
-// decide puts questions to the policies.
-func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Question) (policy.Decision, error) {
+// decide puts questions to the policies, with another policy in place of the one of its kind of each resource, unless that
+// is nil.
+func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Question, instead *policy.Policy) (policy.Decision, error) {
 	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}
 	if d.evaluate != nil {
 		return d.evaluate(request), nil
@@ -140,9 +141,12 @@ func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Questi
 	place := d.circumstancesOf(r)
 	defer place.release()
 	request.Context = place.keys
-	set, principal, err := d.policies.gather(ctx, r.Caller, questions, place)
+	set, principal, err := d.policies.gather(ctx, r.Caller, r.Region, questions, place)
 	if err != nil {
 		return policy.Decision{}, err
+	}
+	if instead != nil {
+		place.replace(instead)
 	}
 	request.Principal = principal
 	return policy.Evaluate(request, set), nil
@@ -151,7 +155,14 @@ func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Questi
 // May asks further questions on behalf of a request that was let in, whose answer changes what it does and not whether it
 // may. What can't be found out is a no.
 func (p *Pass) May(ctx context.Context, questions ...policy.Question) bool {
-	decision, err := p.door.decide(ctx, p.request, questions)
+	decision, err := p.door.decide(ctx, p.request, questions, nil)
+	return err == nil && decision.Allowed
+}
+
+// MayAgain reports whether the request would be let in again if its resources had this policy in place of the one of its
+// kind, for changes of policies that would lock out who makes them. What can't be found out is a no.
+func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy) bool {
+	decision, err := p.door.decide(ctx, p.request, p.request.Questions, next)
 	return err == nil && decision.Allowed
 }
 

@@ -12,7 +12,7 @@ import (
 // IAMResources finds what is attached to the resources of IAM: the trust policy of a role, for those who want to assume it,
 // and the tags of users and roles.
 func IAMResources(s *iam.Store) Attached {
-	return func(ctx context.Context, q policy.Question) (policy.ResourceSet, error) {
+	return func(ctx context.Context, _ string, q policy.Question) (policy.ResourceSet, error) {
 		st, err := s.ByARN(ctx, q.Resource.ARN)
 		if errors.Is(err, iam.ErrGone) {
 			return policy.ResourceSet{}, nil

@@ -12,14 +12,14 @@ import (
 )
 
 // Attached finds what is attached to the resource of a question, from memory if it can: its policies and the condition keys
-// of its own. What it returns is shared and never changes.
-type Attached func(ctx context.Context, q policy.Question) (policy.ResourceSet, error)
+// of its own. region is that of the request, for resources that name none. What it returns is shared and never changes.
+type Attached func(ctx context.Context, region string, q policy.Question) (policy.ResourceSet, error)
 
 // Policies finds the policies that decide about a request.
 type Policies struct {
 	IAM          *iam.Store
 	Organization *organization.Store
-	// Resources finds what is attached to resources, by the service in their ARNs.
+	// Resources finds what is attached to resources, by the service in their ARNs, or of the action where they have none.
 	Resources map[string]Attached
 }
 
@@ -28,7 +28,7 @@ var controlled = map[string]bool{"ecr": true, "sts": true, "kms": true}
 
 // gather finds all that decides about questions of a request. An error means that it could not be found out, and so that
 // nothing is allowed.
-func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions []policy.Question, place *circumstances) (policy.PolicySet, policy.Principal, error) {
+func (p *Policies) gather(ctx context.Context, caller identity.Caller, region string, questions []policy.Question, place *circumstances) (policy.PolicySet, policy.Principal, error) {
 	set := policy.PolicySet{Context: caller.Keys, Resources: place.resources}
 	principal := caller.Principal
 	if err := p.ofCaller(ctx, caller, &set); err != nil {
@@ -42,7 +42,7 @@ func (p *Policies) gather(ctx context.Context, caller identity.Caller, questions
 		principal.Management, set.SCP = standing.Management, standing.SCP
 		place.putPrincipal(standing)
 	}
-	return set, principal, p.ofResources(ctx, questions, place)
+	return set, principal, p.ofResources(ctx, region, questions, place)
 }
 
 // ofCaller finds the policies on the principal's side.
@@ -70,12 +70,12 @@ func (p *Policies) ofCaller(ctx context.Context, caller identity.Caller, set *po
 
 // ofResources finds what is attached to the resources. The account of the first one is in the context of the request;
 // resources of other accounts have their own.
-func (p *Policies) ofResources(ctx context.Context, questions []policy.Question, place *circumstances) error {
+func (p *Policies) ofResources(ctx context.Context, region string, questions []policy.Question, place *circumstances) error {
 	for i, q := range questions {
 		if _, known := place.resources[q.Resource]; known {
 			continue
 		}
-		attached, err := p.attached(ctx, q)
+		attached, err := p.attached(ctx, region, q)
 		if err != nil {
 			return err
 		}
@@ -98,12 +98,12 @@ func (p *Policies) ofResources(ctx context.Context, questions []policy.Question,
 	return nil
 }
 
-func (p *Policies) attached(ctx context.Context, q policy.Question) (policy.ResourceSet, error) {
-	find := p.Resources[serviceOf(q.Resource.ARN)]
+func (p *Policies) attached(ctx context.Context, region string, q policy.Question) (policy.ResourceSet, error) {
+	find := p.Resources[serviceOf(q)]
 	if find == nil {
 		return policy.ResourceSet{}, nil
 	}
-	set, err := find(ctx, q)
+	set, err := find(ctx, region, q)
 	if err != nil {
 		return set, fmt.Errorf("look up the policies of %s: %w", q.Resource.ARN, err)
 	}
@@ -117,12 +117,13 @@ func (p *Policies) owner(ctx context.Context, account string) (*organization.Sta
 	return p.Organization.Standing(ctx, account)
 }
 
-// serviceOf is the service in an ARN; empty for what is none.
-func serviceOf(arn string) string {
-	rest, ok := strings.CutPrefix(arn, "arn:aws:")
-	if !ok {
-		return ""
+// serviceOf is the service that the resource of a question belongs to: that of its ARN, in any partition, or of the action.
+func serviceOf(q policy.Question) string {
+	if rest, ok := strings.CutPrefix(q.Resource.ARN, "arn:"); ok {
+		_, rest, _ = strings.Cut(rest, ":")
+		service, _, _ := strings.Cut(rest, ":")
+		return service
 	}
-	service, _, _ := strings.Cut(rest, ":")
+	service, _, _ := strings.Cut(q.Action, ":")
 	return service
 }

@@ -1,5 +1,8 @@
 package app_test
 
+// anyonePulls is a policy of a repository or a registry.
+const anyonePulls = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:BatchGetImage","Resource":"*"}}`
+
 var ecrOperations = []asked{
 	{"BatchCheckLayerAvailability", nil, []string{"ecr:BatchCheckLayerAvailability" + onApp}},
 	{"BatchDeleteImage", nil, []string{"ecr:BatchDeleteImage" + onApp}},
@@ -9,21 +12,29 @@ var ecrOperations = []asked{
 	{"CreateRepository", map[string]any{"repositoryName": "team/new", "tags": []any{map[string]string{"Key": "k", "Value": "v"}}},
 		[]string{"ecr:CreateRepository on arn:aws:ecr:us-east-1:123456789012:repository/team/new", "ecr:TagResource on arn:aws:ecr:us-east-1:123456789012:repository/team/new"}},
 	{"DeleteRepository", map[string]any{"force": true}, []string{"ecr:DeleteRepository" + onApp}},
+	{"DeleteRegistryPolicy", nil, []string{"ecr:DeleteRegistryPolicy on *"}},
+	{"DeleteRepositoryPolicy", nil, []string{"ecr:DeleteRepositoryPolicy" + onApp}},
 	{"DescribeImages", nil, []string{"ecr:DescribeImages" + onApp}},
 	{"DescribeRegistry", nil, []string{"ecr:DescribeRegistry on *"}},
 	{"DescribeRepositories", nil, []string{"ecr:DescribeRepositories on arn:aws:ecr:us-east-1:123456789012:repository/*"}},
 	{"DescribeRepositories", map[string]any{"repositoryNames": []string{"team/app", "team/source"}},
 		[]string{"ecr:DescribeRepositories" + onApp, "ecr:DescribeRepositories on arn:aws:ecr:us-east-1:123456789012:repository/team/source"}},
 	{"DescribeRepositories", map[string]any{"registryId": "999999999999"}, []string{"ecr:DescribeRepositories on arn:aws:ecr:us-east-1:999999999999:repository/*"}},
+	{"GetAccountSetting", map[string]any{"name": "BLOB_MOUNTING"}, []string{"ecr:GetAccountSetting on *"}},
 	{"GetAuthorizationToken", nil, []string{"ecr:GetAuthorizationToken on *"}},
 	{"GetDownloadUrlForLayer", nil, []string{"ecr:GetDownloadUrlForLayer" + onApp}},
+	{"GetRegistryPolicy", nil, []string{"ecr:GetRegistryPolicy on *"}},
+	{"GetRepositoryPolicy", nil, []string{"ecr:GetRepositoryPolicy" + onApp}},
 	{"InitiateLayerUpload", nil, []string{"ecr:InitiateLayerUpload" + onApp}},
 	{"ListImageReferrers", nil, []string{"ecr:BatchGetImage" + onApp}},
 	{"ListImages", nil, []string{"ecr:ListImages" + onApp}},
 	{"ListImages", map[string]any{"registryId": "999999999999"}, []string{"ecr:ListImages on arn:aws:ecr:us-east-1:999999999999:repository/team/app"}},
 	{"ListTagsForResource", nil, []string{"ecr:ListTagsForResource" + onApp}},
+	{"PutAccountSetting", map[string]any{"name": "BLOB_MOUNTING", "value": "DISABLED"}, []string{"ecr:PutAccountSetting on *"}},
 	{"PutImage", nil, []string{"ecr:PutImage" + onApp}},
 	{"PutImageTagMutability", nil, []string{"ecr:PutImageTagMutability" + onApp}},
+	{"PutRegistryPolicy", map[string]any{"policyText": anyonePulls}, []string{"ecr:PutRegistryPolicy on *"}},
+	{"SetRepositoryPolicy", map[string]any{"policyText": anyonePulls}, []string{"ecr:SetRepositoryPolicy" + onApp}},
 	{"TagResource", nil, []string{"ecr:TagResource" + onApp}},
 	{"TagResource", map[string]any{"resourceArn": "arn:aws:ecr:us-east-1:999999999999:repository/team/app"}, []string{"ecr:TagResource on arn:aws:ecr:us-east-1:999999999999:repository/team/app"}},
 	{"TagResource", map[string]any{"resourceArn": "no ARN"}, []string{"ecr:TagResource on *"}},

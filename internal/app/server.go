@@ -25,6 +25,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -151,22 +152,24 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := ensureRootKey(ctx, c, st.iam); err != nil {
+	if err := st.ensureAccounts(ctx, c); err != nil {
 		return err
 	}
-	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits, Now: o.Now})
+	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits,
+		Resolve: st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
-		"iam": access.IAMResources(st.iam),
+		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits), Now: o.Now})
 	s.Services = []*awsapi.Service{
-		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, Domain: c.Domain,
+		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
 		sts.New(),
 		iam.New(iam.Config{IAM: st.iam}),
+		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -237,7 +240,7 @@ func (s *Server) run() {
 		}
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.db.Poll) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() {
 		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.

@@ -125,6 +125,7 @@ func (x *exchange) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	call.MayAgain = pass.MayAgain
 	out, err := x.run(ctx, pass, call, in)
 	if err != nil {
 		problem := x.problem(err)
@@ -305,7 +306,7 @@ func (x *exchange) skew() time.Duration {
 
 // regions are those that a call may be signed for; services that are global take any.
 func (x *exchange) regions() []string {
-	if x.query {
+	if x.query || x.service.Global {
 		return nil
 	}
 	return x.server.Regions

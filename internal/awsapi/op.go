@@ -22,6 +22,9 @@ type Call struct {
 	BaseURL string
 	// Found is what Ask of the operation found out.
 	Found any
+	// MayAgain reports whether the caller could make the call again if its resources had this policy in place of the one of
+	// its kind.
+	MayAgain func(context.Context, *policy.Policy) bool
 }
 
 // Asked is what an operation asks of the gate that had to look something up first.
@@ -81,6 +84,8 @@ type Service struct {
 	Model *Model
 	// EventSource is the service's name in the trail, such as "ecr.amazonaws.com".
 	EventSource string
+	// Global is set for a service that is the same in all regions, so that a call may be signed for any.
+	Global bool
 	// Problem turns an error of an operation into what the client is told; nil for what it doesn't know.
 	Problem func(error) *Error
 

@@ -16,6 +16,8 @@ func Exception(err error) string {
 		}
 	}
 	var tag *registry.ResourceTagError
+	var malformed *registry.PolicyError
+	var setting *registry.SettingError
 	var exists *registry.ImageExistsError
 	var immutable *registry.TagImmutableError
 	var digest *registry.DigestError
@@ -26,6 +28,10 @@ func Exception(err error) string {
 	switch {
 	case errors.As(err, &tag):
 		return "InvalidTagParameterException"
+	case errors.As(err, &malformed):
+		return "InvalidParameterException"
+	case errors.As(err, &setting):
+		return "ValidationException"
 	case errors.As(err, &exists):
 		return "ImageAlreadyExistsException"
 	case errors.As(err, &immutable):
@@ -53,6 +59,8 @@ var sentinels = [...]struct {
 	{registry.ErrRepositoryNotFound, "RepositoryNotFoundException"},
 	{registry.ErrRepositoryExists, "RepositoryAlreadyExistsException"},
 	{registry.ErrRepositoryNotEmpty, "RepositoryNotEmptyException"},
+	{registry.ErrPolicyNotFound, "RepositoryPolicyNotFoundException"},
+	{registry.ErrRegistryPolicyNotFound, "RegistryPolicyNotFoundException"},
 	{registry.ErrImageNotFound, "ImageNotFoundException"},
 	{registry.ErrLayerNotFound, "LayersNotFoundException"},
 	{registry.ErrLayerInaccessible, "LayerInaccessibleException"},

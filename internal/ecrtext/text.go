@@ -26,6 +26,22 @@ func Manifest(err *oci.ManifestError) string {
 	return InvalidParameter("ImageManifest", "Invalid JSON syntax") + ": " + err.Error()
 }
 
+// TagsChanged says that an image can't be deleted at this moment.
+const TagsChanged = "The tags of the image changed while it was being deleted. Try again."
+
+// Policy says that a text is no policy of its kind, or that it names somebody who does not exist.
+func Policy(err *registry.PolicyError) string {
+	if err.UnknownPrincipal {
+		return InvalidParameter("PolicyText", "Principal not found")
+	}
+	return InvalidParameter("PolicyText", fmt.Sprintf("Invalid %s policy provided", err.Kind))
+}
+
+// Setting says that a setting does not take a value.
+func Setting(err *registry.SettingError) string {
+	return InvalidParameter("value", "Member must satisfy enum value set: ["+strings.Join(err.Values, ", ")+"]")
+}
+
 // Text makes the sentences about a repository of a registry.
 type Text struct {
 	// Registry is the account id of the registry's owner.
@@ -46,6 +62,16 @@ func (t Text) RepositoryExists() string {
 // RepositoryNotEmpty says that the repository can't be deleted without force.
 func (t Text) RepositoryNotEmpty() string {
 	return fmt.Sprintf("The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", t.Repository, t.Registry)
+}
+
+// PolicyNotFound says that the repository has no policy.
+func (t Text) PolicyNotFound() string {
+	return fmt.Sprintf("Repository policy does not exist for the repository with name '%s' in the registry with id '%s'", t.Repository, t.Registry)
+}
+
+// RegistryPolicyNotFound says that the registry has no policy.
+func (t Text) RegistryPolicyNotFound() string {
+	return fmt.Sprintf("Registry policy does not exist in the registry with id '%s'", t.Registry)
 }
 
 // ImageNotFound says that no image has that id.

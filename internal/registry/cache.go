@@ -43,12 +43,18 @@ func (c *cache[K, V]) shard(key K) *cacheShard[K, V] {
 
 // get returns the value of key, which load reads when the cache lacks it. load also estimates the value's size in bytes.
 func (c *cache[K, V]) get(key K, load func() (V, int, error)) (V, error) {
+	return c.current(key, nil, load)
+}
+
+// current is get for values that get out of date by themselves: one that good does not accept is loaded anew. nil accepts
+// all.
+func (c *cache[K, V]) current(key K, good func(V) bool, load func() (V, int, error)) (V, error) {
 	s := c.shard(key)
 	s.mu.RLock()
 	e, ok := s.entries[key]
 	changes := s.changes
 	s.mu.RUnlock()
-	if ok {
+	if ok && (good == nil || good(e.value)) {
 		return e.value, nil
 	}
 	value, bytes, err := load()

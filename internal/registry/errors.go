@@ -24,8 +24,11 @@ var (
 	ErrDigestMismatch     = errors.New("the bytes do not have the digest that was given")
 	ErrSizeMismatch       = errors.New("fewer or more bytes came than were announced")
 	ErrTooBusy            = errors.New("too many uploads at once")
+	ErrPolicyNotFound     = errors.New("the repository has no policy")
 	ErrFiltersMissing     = errors.New("mutability exclusion filters are missing")
 	ErrFiltersUnexpected  = errors.New("mutability exclusion filters are given for a mutability that takes none")
+
+	ErrRegistryPolicyNotFound = errors.New("the registry has no policy")
 )
 
 // RangeError means that a part does not begin where the upload ended.

@@ -33,6 +33,9 @@ type Config struct {
 	Blobs   blob.Store
 	Keyring *kms.Keyring
 	Limits  Limits
+	// Resolve finds unique ids by ARNs for the policies that are put, and PrincipalName ARNs by unique ids for those that are
+	// shown; nil knows nobody.
+	Resolve, PrincipalName PrincipalNames
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -45,6 +48,8 @@ type Registry struct {
 	limits Limits
 	now    func() time.Time
 
+	resolve, principalName PrincipalNames
+
 	busy         busySet
 	slots        chan struct{}
 	pulls        pullTimes
@@ -52,6 +57,9 @@ type Registry struct {
 	tags         *cache[tagKey, oci.Digest]
 	manifests    *cache[imageKey, *Manifest]
 	layers       *cache[imageKey, Layer]
+	epochs       epochs
+	attached     *cache[string, attachment]
+	standings    *cache[ID, standing]
 }
 
 type repositoryKey struct {
@@ -75,6 +83,8 @@ const (
 	tagCacheBytes        = 16 << 20
 	manifestCacheBytes   = 24 << 20
 	layerCacheBytes      = 8 << 20
+	attachedCacheBytes   = 32 << 20
+	standingCacheBytes   = 16 << 20
 )
 
 // New returns the registries kept in c.DB and c.Blobs.
@@ -83,14 +93,25 @@ func New(c Config) *Registry {
 	if now == nil {
 		now = time.Now
 	}
-	return &Registry{
+	r := &Registry{
 		db: c.DB, blobs: c.Blobs, keys: c.Keyring, limits: c.Limits, now: now,
 		slots:        make(chan struct{}, max(1, c.Limits.Get(ConcurrentUploads))),
 		repositories: newCache[repositoryKey, Repository](repositoryCacheBytes),
 		tags:         newCache[tagKey, oci.Digest](tagCacheBytes),
 		manifests:    newCache[imageKey, *Manifest](manifestCacheBytes),
 		layers:       newCache[imageKey, Layer](layerCacheBytes),
+		attached:     newCache[string, attachment](attachedCacheBytes),
+		standings:    newCache[ID, standing](standingCacheBytes),
+		resolve:      c.Resolve, principalName: c.PrincipalName,
 	}
+	if r.resolve == nil {
+		r.resolve = nobody
+	}
+	if r.principalName == nil {
+		r.principalName = nobody
+	}
+	c.DB.Subscribe(r.epochs.end)
+	return r
 }
 
 // Limits are the quotas in force.

@@ -83,7 +83,7 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 		return Repository{}, err
 	}
 	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, n.Name}) })
-	return repo, nil
+	return repo, changed(tx, id.Account)
 }
 
 func (r *Registry) countRepository(tx *store.Tx, id ID) error {
@@ -213,7 +213,7 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 		return Repository{}, err
 	}
 	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, name}) })
-	return repo, nil
+	return repo, changed(tx, id.Account)
 }
 
 func boolean(b bool) int64 {

@@ -40,7 +40,7 @@ func (r *Registry) TagRepository(tx *store.Tx, repo Repository, tags []ResourceT
 	if limit := r.limits.Get(ResourceTags); n > limit {
 		return &LimitError{Limit: ResourceTags, Value: limit}
 	}
-	return nil
+	return changed(tx, repo.Registry.Account)
 }
 
 // UntagRepository removes resource tags by their keys; keys that aren't there are ignored.
@@ -50,14 +50,22 @@ func (r *Registry) UntagRepository(tx *store.Tx, repo Repository, keys []string)
 			return fmt.Errorf("untag repository %s: %w", repo.Name, err)
 		}
 	}
-	return nil
+	return changed(tx, repo.Registry.Account)
 }
 
 // ResourceTags returns the resource tags of a repository in the order of their keys.
 func (r *Registry) ResourceTags(tx *store.Tx, repo Repository) ([]ResourceTag, error) {
-	rows, err := tx.Query(`SELECT name, value FROM resource_tag WHERE repository = $1 ORDER BY name`, repo.id)
+	tags, err := resourceTags(tx, repo.id)
 	if err != nil {
 		return nil, fmt.Errorf("list the tags of repository %s: %w", repo.Name, err)
+	}
+	return tags, nil
+}
+
+func resourceTags(tx *store.Tx, repository int64) ([]ResourceTag, error) {
+	rows, err := tx.Query(`SELECT name, value FROM resource_tag WHERE repository = $1 ORDER BY name`, repository)
+	if err != nil {
+		return nil, err
 	}
 	return store.Collect(rows, func(row store.Scanner) (t ResourceTag, err error) {
 		err = row.Scan(&t.Key, &t.Value)

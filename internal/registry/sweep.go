@@ -170,7 +170,8 @@ func (r *Registry) sweepRepository(tx *store.Tx, total *int) (int, error) {
 			return n, err
 		}
 	}
-	for _, query := range []string{`DELETE FROM resource_tag WHERE repository = $1`, `DELETE FROM repository WHERE id = $1`} {
+	for _, query := range []string{`DELETE FROM resource_tag WHERE repository = $1`, `DELETE FROM repository_policy WHERE repository = $1`,
+		`DELETE FROM repository WHERE id = $1`} {
 		if _, err := tx.Exec(query, id); err != nil {
 			return 0, fmt.Errorf("remove a deleted repository: %w", err)
 		}

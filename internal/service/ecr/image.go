@@ -21,6 +21,9 @@ func (s *service) addImages(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.PutImageRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
+		Context: func(_ awsapi.Call, in *api.PutImageRequest) policy.Context {
+			return registry.KeysOf(registry.ImageID{Digest: in.ImageDigest, Tag: in.ImageTag})
+		},
 		MaxBody: maxImageBody,
 		Stage:   s.putImage,
 	})
@@ -29,14 +32,15 @@ func (s *service) addImages(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.BatchGetImageRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
+		Context: func(_ awsapi.Call, in *api.BatchGetImageRequest) policy.Context {
+			return registry.KeysOf(imageIDs(in.ImageIDs)...)
+		},
 		Read: s.batchGetImage,
 	})
 	awsapi.Add(out, awsapi.Op[api.BatchDeleteImageRequest, api.BatchDeleteImageResponse]{
 		Action: "ecr:BatchDeleteImage",
-		Resources: func(c awsapi.Call, in *api.BatchDeleteImageRequest) []policy.Resource {
-			return onRepository(c, in.RegistryID, in.RepositoryName)
-		},
-		Write: s.batchDeleteImage,
+		Ask:    s.askBatchDeleteImage,
+		Write:  s.batchDeleteImage,
 	})
 }
 
@@ -139,9 +143,19 @@ func identifier(id registry.ImageID) api.ImageIdentifier {
 	return api.ImageIdentifier{ImageDigest: id.Digest, ImageTag: id.Tag}
 }
 
+// askBatchDeleteImage finds out which tags go with the images. They are handed on, so that no other goes with them.
+func (s *service) askBatchDeleteImage(ctx context.Context, c awsapi.Call, in *api.BatchDeleteImageRequest) (awsapi.Asked, error) {
+	questions := policy.Ask([]string{"ecr:BatchDeleteImage"}, onRepository(c, in.RegistryID, in.RepositoryName)...)
+	keys, tags, err := s.Registry.DeletionKeys(ctx, registryID(c, in.RegistryID), in.RepositoryName, imageIDs(in.ImageIDs))
+	return awsapi.Asked{Questions: questions, Context: keys, Found: tags}, err
+}
+
 func (s *service) batchDeleteImage(tx *store.Tx, c awsapi.Call, in *api.BatchDeleteImageRequest) (*api.BatchDeleteImageResponse, error) {
 	id := registryID(c, in.RegistryID)
 	deleted, failures, err := s.Registry.DeleteImages(tx, id, in.RepositoryName, imageIDs(in.ImageIDs))
+	if err == nil {
+		err = registry.CheckDeleted(deleted, c.Found.([]string))
+	}
 	if err != nil {
 		return nil, about(id, in.RepositoryName, err)
 	}

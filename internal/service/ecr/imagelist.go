@@ -19,6 +19,12 @@ func (s *service) addImageLists(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.DescribeImagesRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
+		Context: func(_ awsapi.Call, in *api.DescribeImagesRequest) policy.Context {
+			if len(in.ImageIDs) == 0 {
+				return nil
+			}
+			return registry.KeysOf(imageIDs(in.ImageIDs)...)
+		},
 		Read: s.describeImages,
 	})
 	awsapi.Add(out, awsapi.Op[api.ListImagesRequest, api.ListImagesResponse]{
@@ -37,7 +43,8 @@ func (s *service) addReferrers(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.ListImageReferrersRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
-		Read: s.listImageReferrers,
+		Context: func(awsapi.Call, *api.ListImageReferrersRequest) policy.Context { return registry.ImageKeys(nil, true) },
+		Read:    s.listImageReferrers,
 	})
 }
 

@@ -27,6 +27,10 @@ func problem(err error) *awsapi.Error {
 		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
 			Message: "The server can't write to its disk at the moment. Try again later."}
 	}
+	if errors.Is(err, registry.ErrTagsChanged) {
+		// SDKs try again, and are then asked about the tags that there are.
+		return &awsapi.Error{Code: "ServerException", Status: http.StatusInternalServerError, Message: ecrtext.TagsChanged}
+	}
 	code := ecrtext.Exception(err)
 	if code == "" {
 		return nil
@@ -37,12 +41,13 @@ func problem(err error) *awsapi.Error {
 		text = ecrtext.Text{Registry: f.id.Account, Repository: f.repository}
 	}
 	p := clientError(code, "")
-	for _, sentence := range []func(error, ecrtext.Text) string{repositorySentence, imageSentence, layerSentence, limitSentence} {
+	for _, sentence := range []func(error, ecrtext.Text) string{repositorySentence, policySentence, imageSentence, layerSentence, limitSentence} {
 		if p.Message = sentence(err, text); p.Message != "" {
 			break
 		}
 	}
 	tellEnd(p, err, text)
+	tellDetail(p, err)
 	return p
 }
 
@@ -59,6 +64,30 @@ func repositorySentence(err error, text ecrtext.Text) string {
 		return tag.Reason
 	}
 	return ""
+}
+
+func policySentence(err error, text ecrtext.Text) string {
+	var malformed *registry.PolicyError
+	var setting *registry.SettingError
+	switch {
+	case errors.Is(err, registry.ErrPolicyNotFound):
+		return text.PolicyNotFound()
+	case errors.Is(err, registry.ErrRegistryPolicyNotFound):
+		return text.RegistryPolicyNotFound()
+	case errors.As(err, &malformed):
+		return ecrtext.Policy(malformed)
+	case errors.As(err, &setting):
+		return ecrtext.Setting(setting)
+	}
+	return ""
+}
+
+// tellDetail adds to a problem with a policy what is wrong with it and where, which ECR's sentence does not say.
+func tellDetail(p *awsapi.Error, err error) {
+	var malformed *registry.PolicyError
+	if errors.As(err, &malformed) {
+		p.Members = map[string]any{"detail": malformed.Detail}
+	}
 }
 
 func imageSentence(err error, text ecrtext.Text) string {

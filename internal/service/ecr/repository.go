@@ -23,7 +23,7 @@ func (s *service) addRepositories(out *awsapi.Service) {
 		Resources: func(c awsapi.Call, in *api.CreateRepositoryRequest) []policy.Resource {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
-		Context:  func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return requestTags(in.Tags) },
+		Context:  func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return creationTags(in.Tags) },
 		Response: func(out *api.CreateRepositoryResponse) any { return shownRepository(out.Repository) },
 		Write:    s.createRepository,
 	})

@@ -44,8 +44,18 @@ func requestTags(tags []api.Tag) policy.Context {
 	}
 	c := policy.Context{}
 	for _, t := range tags {
-		c["aws:requesttag/"+strings.ToLower(t.Key)] = []string{t.Value}
+		c.Put("aws:RequestTag/"+t.Key, t.Value)
 		c["aws:tagkeys"] = append(c["aws:tagkeys"], t.Key)
+	}
+	return c
+}
+
+// creationTags are the condition keys of the tags that a repository is made with, which are also the repository's own.
+func creationTags(tags []api.Tag) policy.Context {
+	c := requestTags(tags)
+	for _, t := range tags {
+		c.Put("aws:ResourceTag/"+t.Key, t.Value)
+		c.Put("ecr:ResourceTag/"+t.Key, t.Value)
 	}
 	return c
 }
@@ -62,7 +72,7 @@ func resourceTags(tags []api.Tag) []registry.ResourceTag {
 func repositoryOf(c awsapi.Call, text string) (registry.ID, string, error) {
 	a, err := arn.Parse(text)
 	name, isRepository := strings.CutPrefix(a.Resource, "repository/")
-	if err != nil || a.Service != "ecr" || !isRepository || a.Region != c.Region || !oci.ValidRepositoryName(name) {
+	if err != nil || !isRepository || a.Region != c.Region || !oci.ValidRepositoryName(name) || a != arn.Repository(a.Region, a.Account, name) {
 		return registry.ID{}, "", invalid("resourceArn", "Invalid ARN")
 	}
 	return registry.ID{Account: a.Account, Region: a.Region}, name, nil
@@ -74,11 +84,7 @@ func (s *service) onTagged(tx *store.Tx, c awsapi.Call, text string, fn func(reg
 	if err != nil {
 		return err
 	}
-	repo, err := s.Registry.Repository(tx, id, name)
-	if err != nil {
-		return about(id, name, err)
-	}
-	return about(id, name, fn(repo))
+	return s.onNamed(tx, id, name, fn)
 }
 
 func (s *service) tagResource(tx *store.Tx, c awsapi.Call, in *api.TagResourceRequest) (*api.TagResourceResponse, error) {

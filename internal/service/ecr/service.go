@@ -6,11 +6,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"strings"
+	"time"
 
-	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/ecr"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
@@ -21,10 +21,14 @@ import (
 type Config struct {
 	Registry  *registry.Registry
 	Directory *identity.Directory
+	// IAM keeps the settings of accounts that have to do with credentials.
+	IAM *iam.Store
 	// Domain is the suffix of registry hosts; empty for path style, in which the server's own address is the registry's.
 	Domain string
 	// DownloadURL makes the address of a layer's bytes.
 	DownloadURL func(c awsapi.Call, id registry.ID, repository, digest string) (string, error)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // service holds the operations' dependencies.
@@ -33,9 +37,13 @@ type service struct{ Config }
 // New returns the service.
 func New(c Config) *awsapi.Service {
 	s := &service{c}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
 	out := &awsapi.Service{Model: api.Model, EventSource: "ecr.amazonaws.com", Problem: problem}
 	for _, add := range []func(*awsapi.Service){
-		s.addRepositories, s.addResourceTags, s.addRegistry, s.addLayers, s.addUploads, s.addImages, s.addImageLists, s.addReferrers,
+		s.addRepositories, s.addRepositoryPolicies, s.addResourceTags, s.addRegistry, s.addRegistryPolicy, s.addAccountSettings, s.addLayers,
+		s.addUploads, s.addImages, s.addImageLists, s.addReferrers,
 	} {
 		add(out)
 	}
@@ -64,11 +72,11 @@ func onRegistry(c awsapi.Call) []policy.Resource {
 // onARN is the resource of an operation that names a repository by ARN. With what names none, the question is about the
 // caller's registry, and the operation itself refuses.
 func onARN(c awsapi.Call, text string) []policy.Resource {
-	a, err := arn.Parse(text)
-	if err != nil || a.Service != "ecr" || !strings.HasPrefix(a.Resource, "repository/") {
+	id, name, err := repositoryOf(c, text)
+	if err != nil {
 		return onRegistry(c)
 	}
-	return []policy.Resource{{ARN: text, Account: a.Account}}
+	return onRepository(c, id.Account, name)
 }
 
 // failed says which repository a problem concerns.
@@ -98,6 +106,15 @@ func (s *service) view(ctx context.Context, id registry.ID, name string, fn func
 		}
 		return fn(tx, repo)
 	}))
+}
+
+// onNamed runs a change of a repository.
+func (s *service) onNamed(tx *store.Tx, id registry.ID, name string, fn func(registry.Repository) error) error {
+	repo, err := s.Registry.Repository(tx, id, name)
+	if err != nil {
+		return about(id, name, err)
+	}
+	return about(id, name, fn(repo))
 }
 
 // page is what a nextToken holds: where the list goes on, and which list it is.

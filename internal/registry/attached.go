@@ -1,0 +1,176 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// topicPrefix begins the topics of accounts: that policies, settings or tags of repositories change, or which repositories
+// there are.
+const topicPrefix = "registry/"
+
+// changed notes in the transaction that what is attached to repositories of an account changes.
+func changed(tx *store.Tx, account string) error { return tx.Touch(topicPrefix + account) }
+
+// epochs count the changes of each account that this process knows of. What was read in an epoch that is over is not
+// believed any more.
+type epochs struct {
+	mu sync.RWMutex
+	of map[string]uint64
+}
+
+func (e *epochs) now(account string) uint64 {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.of[account]
+}
+
+// end begins a new epoch of the account that a topic stands for.
+func (e *epochs) end(topic string) {
+	account, ok := strings.CutPrefix(topic, topicPrefix)
+	if !ok {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.of == nil {
+		e.of = map[string]uint64{}
+	}
+	e.of[account]++
+}
+
+// standing is what is to be known of a registry as a whole for each request.
+type standing struct {
+	// policies holds the registry's policy, if it has one.
+	policies []*policy.Policy
+	v1       bool
+	mounting bool
+	epoch    uint64
+}
+
+// attachment is what is attached to a resource, as of an epoch of its account.
+type attachment struct {
+	set   policy.ResourceSet
+	epoch uint64
+}
+
+// Attached finds what is attached to a resource of ECR and decides who may use it, from memory if it can: the policy and
+// the tags of a repository, and the policy of its registry. A resource that is no repository is a registry's, in region;
+// a repository that does not exist has nothing of its own.
+func (r *Registry) Attached(ctx context.Context, region string, resource policy.Resource) (policy.ResourceSet, error) {
+	if resource.ARN == "*" {
+		s, err := r.standing(ctx, ID{resource.Account, region})
+		return policy.ResourceSet{Policies: s.policies, RegistryV1: s.v1}, err
+	}
+	epoch := r.epochs.now(resource.Account)
+	a, err := r.attached.current(resource.ARN, func(a attachment) bool { return a.epoch == epoch }, func() (attachment, int, error) {
+		set, bytes, err := r.loadAttached(ctx, resource)
+		return attachment{set, epoch}, bytes, err
+	})
+	return a.set, err
+}
+
+// compiledBytes is about how many times its text a compiled policy takes.
+const compiledBytes = 10
+
+func (r *Registry) loadAttached(ctx context.Context, resource policy.Resource) (set policy.ResourceSet, bytes int, err error) {
+	a, err := arn.Parse(resource.ARN)
+	if err != nil {
+		return set, 0, err
+	}
+	id := ID{resource.Account, a.Region}
+	s, err := r.standing(ctx, id)
+	if err != nil {
+		return set, 0, err
+	}
+	name, _ := strings.CutPrefix(a.Resource, "repository/")
+	err = r.db.View(ctx, func(tx *store.Tx) error {
+		set, bytes = policy.ResourceSet{Policies: s.policies, RegistryV1: s.v1}, 512+len(resource.ARN)
+		return r.addOwn(tx, id, name, &set, &bytes)
+	})
+	if err != nil {
+		return set, 0, fmt.Errorf("look up what is attached to repository %s: %w", name, err)
+	}
+	return set, bytes, nil
+}
+
+// addOwn adds the policy and the tags of a repository, if it exists.
+func (r *Registry) addOwn(tx *store.Tx, id ID, name string, set *policy.ResourceSet, bytes *int) error {
+	var repository int64
+	err := tx.QueryRow(`SELECT id FROM repository WHERE account = $1 AND region = $2 AND name = $3`, id.Account, id.Region, name).Scan(&repository)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	document, err := policyDocument(tx, repository)
+	switch {
+	case err == nil:
+		// What can't be read any more denies everything.
+		own, _ := policy.Load(policy.KindRepository, []byte(document), policy.Options{Name: "repository policy"})
+		set.Policies = append([]*policy.Policy{own}, set.Policies...)
+		*bytes += compiledBytes * len(document)
+	case !errors.Is(err, ErrPolicyNotFound):
+		return err
+	}
+	tags, err := resourceTags(tx, repository)
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	set.Context = policy.Context{}
+	for _, t := range tags {
+		set.Context.Put("aws:ResourceTag/"+t.Key, t.Value)
+		set.Context.Put("ecr:ResourceTag/"+t.Key, t.Value)
+		*bytes += 4 * (64 + len(t.Key) + len(t.Value))
+	}
+	return nil
+}
+
+// standing finds what is to be known of a registry, from memory if it can.
+func (r *Registry) standing(ctx context.Context, id ID) (standing, error) {
+	epoch := r.epochs.now(id.Account)
+	return r.standings.current(id, func(s standing) bool { return s.epoch == epoch }, func() (s standing, bytes int, err error) {
+		err = r.db.View(ctx, func(tx *store.Tx) error {
+			s, bytes, err = r.loadStanding(tx, id)
+			return err
+		})
+		s.epoch = epoch
+		return s, bytes, err
+	})
+}
+
+func (r *Registry) loadStanding(tx *store.Tx, id ID) (s standing, bytes int, err error) {
+	scope, err := r.Setting(tx, id, PolicyScope)
+	if err != nil {
+		return s, 0, err
+	}
+	mounting, err := r.Setting(tx, id, BlobMounting)
+	if err != nil {
+		return s, 0, err
+	}
+	s.v1, s.mounting = scope == scopeV1, mounting == enabled
+	document, err := registryPolicyDocument(tx, id)
+	if errors.Is(err, ErrRegistryPolicyNotFound) {
+		return s, 256, nil
+	}
+	if err != nil {
+		return s, 0, err
+	}
+	p, _ := policy.Load(policy.KindRegistry, []byte(document), policy.Options{Name: "registry policy"})
+	s.policies = []*policy.Policy{p}
+	return s, 256 + compiledBytes*len(document), nil
+}
+
+// Mounts reports whether layers may be mounted from one repository of a registry into another.
+func (r *Registry) Mounts(ctx context.Context, id ID) (bool, error) {
+	s, err := r.standing(ctx, id)
+	return s.mounting, err
+}
