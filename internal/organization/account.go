@@ -65,6 +65,13 @@ func (s *Store) AccountsOf(tx *store.Tx, parent, after string, n int) ([]Account
 	return store.Collect(rows, scanAccount)
 }
 
+// EmailTaken reports whether an account has this address.
+func (s *Store) EmailTaken(tx *store.Tx, email string) (bool, error) {
+	var n int
+	err := tx.QueryRow(`SELECT count(*) FROM organization_account o JOIN account a ON a.id = o.account WHERE lower(a.email) = lower($1)`, email).Scan(&n)
+	return n > 0, err
+}
+
 // Parent finds the root or unit that a unit or account hangs in. The error is of code ChildNotFoundException.
 func (s *Store) Parent(tx *store.Tx, child string) (parent string, err error) {
 	if KindOf(child) == KindUnit {

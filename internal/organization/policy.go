@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -150,25 +151,20 @@ func checkDocument(t PolicyType, document string) error {
 	return nil
 }
 
-// UpdatePolicy changes what of a policy is given; nil leaves it. The error is of code PolicyNotFoundException,
+// UpdatePolicy changes what of a policy is given; empty leaves it. The error is of code PolicyNotFoundException,
 // MalformedPolicyDocumentException, DuplicatePolicyException, ConstraintViolationException or InvalidInputException.
-func (s *Store) UpdatePolicy(tx *store.Tx, id string, name, description, document *string) (Policy, error) {
+func (s *Store) UpdatePolicy(tx *store.Tx, id, name, description, document string) (Policy, error) {
 	p, err := s.own(tx, id)
 	if err != nil {
 		return Policy{}, err
 	}
-	if name != nil {
-		p.Name = *name
-		if err := s.checkPolicyName(tx, p); err != nil {
-			return Policy{}, err
-		}
+	p.Name, p.Description = cmp.Or(name, p.Name), cmp.Or(description, p.Description)
+	if err := s.checkPolicyName(tx, p); err != nil {
+		return Policy{}, err
 	}
-	if description != nil {
-		p.Description = *description
-	}
-	if document != nil {
-		p.Document = *document
-		if err := checkDocument(p.Type, p.Document); err != nil {
+	if document != "" {
+		p.Document = document
+		if err := checkDocument(p.Type, document); err != nil {
 			return Policy{}, err
 		}
 	}
