@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/organization"
+	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -63,7 +64,33 @@ func (st *state) open(ctx context.Context, c Config, now func() time.Time) (err 
 	}
 	st.iam = iam.New(iam.Config{DB: st.db, Secrets: secrets, Now: now})
 	st.organization = organization.New(organization.Config{DB: st.db, Now: now})
-	return nil
+	return st.ensureScopes(ctx, c)
+}
+
+// ensureScopes makes the keys of the registries of all accounts, in the regions that are served now.
+func (st *state) ensureScopes(ctx context.Context, c Config) error {
+	accounts, err := st.iam.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	var scopes []kms.Scope
+	for _, account := range accounts {
+		scopes = append(scopes, organizations.Scopes(c.Region, account)...)
+	}
+	return st.db.Update(ctx, func(tx *store.Tx) error { return st.keys.Ensure(tx, scopes...) })
+}
+
+// ensureAccounts makes the first account with its root access key, and the organization that all accounts belong to.
+func (st *state) ensureAccounts(ctx context.Context, c Config) error {
+	if err := ensureRootKey(ctx, c, st.iam); err != nil {
+		return err
+	}
+	return st.organization.Ensure(ctx, c.Account)
+}
+
+// accounts makes and closes accounts.
+func (st *state) accounts(c Config) *organizations.Accounts {
+	return &organizations.Accounts{IAM: st.iam, Organization: st.organization, Keyring: st.keys, Regions: c.Region}
 }
 
 // openRoot opens the root key, or makes one if no data depends on one yet.
@@ -82,10 +109,15 @@ func openRoot(ctx context.Context, c Config, db *store.DB) (*kms.Root, error) {
 // scopes are those of the service keys that this configuration needs.
 func scopes(c Config) []kms.Scope {
 	out := []kms.Scope{{Purpose: kms.PurposeToken}, {Purpose: kms.PurposeSecrets}, {Purpose: kms.PurposeTrail}}
-	for _, region := range c.Region {
-		out = append(out, kms.Scope{Purpose: kms.PurposeECR, Account: c.Account, Region: region})
+	return append(out, organizations.Scopes(c.Region, c.Account)...)
+}
+
+// poll finds out what other servers changed.
+func (st *state) poll(ctx context.Context) error {
+	if err := st.db.Poll(ctx); err != nil {
+		return err
 	}
-	return out
+	return st.keys.Refresh(ctx)
 }
 
 func (st *state) close() error {

@@ -44,6 +44,12 @@ func (s *Store) Account(ctx context.Context, id string) (Account, error) {
 	})
 }
 
+// The states of accounts, as AWS Organizations calls them.
+const (
+	statusActive = "ACTIVE"
+	statusClosed = "SUSPENDED"
+)
+
 const accountColumns = `id, name, email, created_at, status, tokens_after, token_seconds`
 
 func scanAccount(row store.Scanner) (Account, error) {
@@ -53,7 +59,7 @@ func scanAccount(row store.Scanner) (Account, error) {
 	if err := row.Scan(&a.ID, &a.Name, &a.Email, &created, &status, &after, &seconds); err != nil {
 		return Account{}, err
 	}
-	a.CreatedAt, a.Active = time.UnixMicro(created), status == "ACTIVE"
+	a.CreatedAt, a.Active = time.UnixMicro(created), status == statusActive
 	a.TokenLifetime = time.Duration(seconds) * time.Second
 	if after != 0 {
 		a.TokensAfter = time.UnixMicro(after)
@@ -89,6 +95,15 @@ func (s *Store) CreateAccount(tx *store.Tx, id, name, email string) error {
 		return err
 	}
 	_, err := tx.Exec(`INSERT INTO account (id, name, email, created_at) VALUES ($1, $2, $3, $4)`, id, name, email, s.now().UnixMicro())
+	return err
+}
+
+// CloseAccount closes an account: from then on nobody of it may do anything.
+func (s *Store) CloseAccount(tx *store.Tx, id string) error {
+	if err := s.changed(tx, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE account SET status = $2 WHERE id = $1`, id, statusClosed)
 	return err
 }
 
