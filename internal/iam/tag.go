@@ -31,15 +31,6 @@ func (s *Store) TagPage(tx *store.Tx, owner, after string, n int) (tags []Tag, m
 	return cut(rows, n, scanTag)
 }
 
-// cut collects a page of at most n from the rows of a query for one more, by which it knows whether the list goes on.
-func cut[T any](rows *store.Rows, n int, scan func(store.Scanner) (T, error)) (page []T, more bool, err error) {
-	all, err := store.Collect(rows, scan)
-	if err != nil || len(all) <= n {
-		return all, false, err
-	}
-	return all[:n], true, nil
-}
-
 // PutTags gives tags to something of an account: owner is its unique id, or the ARN of a provider or device. A tag takes
 // the place of one whose key is the same without regard to case, key and all. The error is of code InvalidInput or
 // LimitExceeded.
@@ -100,10 +91,4 @@ func (s *Store) DeleteTags(tx *store.Tx, account, owner string, keys []string) e
 		}
 	}
 	return nil
-}
-
-// dropTags takes all tags away from what owned them and goes.
-func dropTags(tx *store.Tx, owner string) error {
-	_, err := tx.Exec(`DELETE FROM iam_tag WHERE owner = $1`, owner)
-	return err
 }

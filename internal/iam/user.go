@@ -1,8 +1,10 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/store"
@@ -86,6 +88,84 @@ func (s *Store) User(tx *store.Tx, account, name string) (User, error) {
 		return User{}, Errorf(NoSuchEntity, "The user with name %s cannot be found.", name)
 	}
 	return u, err
+}
+
+// UserByID finds a user by unique id. The error is of code NoSuchEntity.
+func (s *Store) UserByID(tx *store.Tx, account, id string) (User, error) {
+	u, err := scanUser(tx.QueryRow(`SELECT `+userColumns+` FROM iam_user WHERE id = $1 AND account = $2`, id, account))
+	if errors.Is(err, store.ErrNoRows) {
+		return User{}, Errorf(NoSuchEntity, "The user with id %s cannot be found.", id)
+	}
+	return u, err
+}
+
+// UserPage lists users whose path has a prefix, by path and name.
+func (s *Store) UserPage(tx *store.Tx, account, prefix string, after Place, n int) (users []User, more bool, err error) {
+	return byPath(tx, "iam_user", userColumns, account, prefix, after, n, scanUser)
+}
+
+// UpdateUser gives a user another path and name; an empty one stays as it is. The unique id stays, and with it what
+// policies say of the user. The error is of code EntityAlreadyExists.
+func (s *Store) UpdateUser(tx *store.Tx, u User, path, name string) (User, error) {
+	if name != "" && nameKey(name) != nameKey(u.Name) {
+		if _, err := s.User(tx, u.Account, name); err == nil {
+			return User{}, Errorf(EntityAlreadyExists, "User with name %s already exists.", name)
+		} else if !IsMissing(err) {
+			return User{}, err
+		}
+	}
+	if err := s.changed(tx, u.Account); err != nil {
+		return User{}, err
+	}
+	u.Path, u.Name = cmp.Or(path, u.Path), cmp.Or(name, u.Name)
+	_, err := tx.Exec(`UPDATE iam_user SET name = $1, name_key = $2, path = $3 WHERE id = $4`, u.Name, nameKey(u.Name), u.Path, u.ID)
+	return u, err
+}
+
+// hindrance is what must be gone before an entity can be deleted.
+type hindrance struct{ query, sentence string }
+
+// ofPolicies are the hindrances that users, groups and roles have in common.
+var ofPolicies = []hindrance{
+	{`SELECT count(*) FROM iam_attachment WHERE owner = $1`, "Cannot delete entity, must detach all policies first."},
+	{`SELECT count(*) FROM iam_inline WHERE owner = $1`, "Cannot delete entity, must delete policies first."},
+}
+
+var ofUsers = slices.Concat(ofPolicies, []hindrance{
+	{`SELECT count(*) FROM access_key WHERE principal = $1`, "Cannot delete entity, must delete access keys first."},
+	{`SELECT count(*) FROM iam_user WHERE id = $1 AND password IS NOT NULL`, "Cannot delete entity, must delete login profile first."},
+	{`SELECT count(*) FROM iam_membership WHERE member = $1`, "Cannot delete entity, must remove users from group first."},
+	{`SELECT count(*) FROM iam_mfa WHERE owner = $1`, "Cannot delete entity, must delete MFA device first."},
+})
+
+// unhindered wants nothing to hinder the deletion of an entity. The error is of code DeleteConflict.
+func unhindered(tx *store.Tx, id string, all []hindrance) error {
+	for _, h := range all {
+		var n int
+		if err := tx.QueryRow(h.query, id).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return &Error{DeleteConflict, h.sentence}
+		}
+	}
+	return nil
+}
+
+// DeleteUser deletes a user. The error is of code DeleteConflict while it has anything that must go before.
+func (s *Store) DeleteUser(tx *store.Tx, u User) error {
+	if err := unhindered(tx, u.ID, ofUsers); err != nil {
+		return err
+	}
+	if err := s.changed(tx, u.Account); err != nil {
+		return err
+	}
+	for _, query := range []string{`DELETE FROM iam_tag WHERE owner = $1`, `DELETE FROM iam_access WHERE entity = $1`, `DELETE FROM iam_user WHERE id = $1`} {
+		if _, err := tx.Exec(query, u.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // IsMissing reports whether an error says that an entity does not exist.
