@@ -41,6 +41,9 @@ type Server struct {
 	// Client follows no redirects and keeps connections until the test ends.
 	Client *http.Client
 
+	// Host is the name under which /v2/ is asked for, such as 999999999999.dkr.ecr.us-east-1.example.com; empty is the
+	// address.
+	Host string
 	// Credentials sign what it sends; those of the root unless As says otherwise.
 	Credentials Credentials
 
@@ -194,6 +197,12 @@ func (s *Server) Request(method, path string, body io.Reader, headers ...string)
 // it is.
 func (s *Server) ECR(operation string, in any) Response {
 	s.t.Helper()
+	return s.json("ecr", "AmazonEC2ContainerRegistry_V20150921."+operation, in)
+}
+
+// json calls an operation of a service that speaks awsJson.
+func (s *Server) json(service, target string, in any) Response {
+	s.t.Helper()
 	text, raw := in.(string)
 	body := []byte(text)
 	if !raw {
@@ -202,16 +211,20 @@ func (s *Server) ECR(operation string, in any) Response {
 			s.t.Fatal(err)
 		}
 	}
-	r := s.Request(http.MethodPost, "/", bytes.NewReader(body), "Content-Type", "application/x-amz-json-1.1",
-		"X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921."+operation)
-	s.Sign(r, body, "ecr")
+	r := s.Request(http.MethodPost, "/", bytes.NewReader(body), "Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", target)
+	s.Sign(r, body, service)
 	return s.Do(r)
 }
 
 // MustECR calls an operation of ECR that must succeed, and decodes what it answers into out unless that is nil.
 func (s *Server) MustECR(operation string, in, out any) {
 	s.t.Helper()
-	r := s.ECR(operation, in)
+	s.decode(operation, s.ECR(operation, in), out)
+}
+
+// decode wants an answer to be one of success, and decodes it into out unless that is nil.
+func (s *Server) decode(operation string, r Response, out any) {
+	s.t.Helper()
 	if r.Status != http.StatusOK {
 		s.t.Fatalf("%s: status %d: %s", operation, r.Status, r.Body)
 	}
@@ -267,6 +280,9 @@ func (s *Server) V2(token, method, path string, body any, headers ...string) Res
 		s.t.Fatalf("a body of type %T", body)
 	}
 	r := s.Request(method, path, in, headers...)
+	if s.Host != "" {
+		r.Host = s.Host
+	}
 	if token != "" {
 		r.Header.Set("Authorization", "Basic "+token)
 	}
