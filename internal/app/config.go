@@ -28,19 +28,20 @@ const DefaultData = "./coffer-data"
 // Config is the configuration of a server: the flags of coffer serve, with the same names in the environment, after
 // COFFER_, and in a file.
 type Config struct {
-	Data        string   `help:"Folder that holds the state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
-	Listen      string   `help:"Address of the one public port." default:"127.0.0.1:5000" env:"COFFER_LISTEN" placeholder:"ADDR"`
-	AdminListen string   `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:5001" env:"COFFER_ADMIN_LISTEN" placeholder:"ADDR"`
-	Domain      string   `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
-	Account     string   `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
-	Region      []string `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
-	Database    string   `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
-	Blobs       string   `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
-	RootKey     string   `help:"What wraps all keys: file:PATH. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
-	TLSCert     string   `name:"tls-cert" help:"Certificate, a PEM file (not available yet)." env:"COFFER_TLS_CERT" placeholder:"FILE"`
-	TLSKey      string   `name:"tls-key" help:"Key of the certificate, a PEM file (not available yet)." env:"COFFER_TLS_KEY" placeholder:"FILE"`
-	TLSDev      bool     `name:"tls-dev" help:"Make a certificate authority and a certificate (not available yet)." env:"COFFER_TLS_DEV"`
-	File        string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
+	Data           string   `help:"Folder that holds the state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
+	Listen         string   `help:"Address of the one public port." default:"127.0.0.1:5000" env:"COFFER_LISTEN" placeholder:"ADDR"`
+	AdminListen    string   `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:5001" env:"COFFER_ADMIN_LISTEN" placeholder:"ADDR"`
+	Domain         string   `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
+	Account        string   `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
+	Region         []string `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
+	Database       string   `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
+	Blobs          string   `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
+	RootKey        string   `help:"What wraps all keys: file:PATH. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
+	TLSCert        string   `name:"tls-cert" help:"Certificate, a PEM file (not available yet)." env:"COFFER_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string   `name:"tls-key" help:"Key of the certificate, a PEM file (not available yet)." env:"COFFER_TLS_KEY" placeholder:"FILE"`
+	TLSDev         bool     `name:"tls-dev" help:"Make a certificate authority and a certificate (not available yet)." env:"COFFER_TLS_DEV"`
+	AllowAnonymous bool     `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
+	File           string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
 	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
 	RootAccessKeyID     string      `kong:"-"`

@@ -167,14 +167,14 @@ func (s *Server) build(ctx context.Context, o Options) error {
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
-		sts.New(),
+		sts.New(sts.Config{IAM: st.iam, Directory: directory, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
-		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, Log: s.log})
+		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),

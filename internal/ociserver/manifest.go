@@ -108,7 +108,7 @@ func (x *exchange) manifestDelete(ctx context.Context) (*response, error) {
 		if len(failures) > 0 {
 			return nil, &deleteError{failures[0]}
 		}
-		return x.shown("imageDigest", deleted[0].Digest, "imageTag", x.req.Tag), nil
+		return x.shown("imageDigest", deleted[0].Digest, "imageTag", x.req.Tag), registry.CheckDeleted(deleted, x.deleting)
 	})
 	if err != nil {
 		return nil, err

@@ -58,6 +58,10 @@ func (x *exchange) explain(err error) *response {
 		return problem(http.StatusNotFound, "NAME_UNKNOWN", text.RepositoryNotFound())
 	case errors.Is(err, registry.ErrImageNotFound):
 		return problem(http.StatusNotFound, "MANIFEST_UNKNOWN", "Requested image not found")
+	case errors.Is(err, registry.ErrTagsChanged):
+		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", ecrtext.TagsChanged)
+		p.retryAfter = "1"
+		return p
 	case errors.As(err, &deleting):
 		if deleting.Code == registry.FailureReferencedByIndex {
 			return problem(http.StatusMethodNotAllowed, "UNSUPPORTED", deleting.Reason)

@@ -8,6 +8,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/registry"
 )
 
 // route is what there is to know of one kind of request.
@@ -54,6 +55,21 @@ func (x *exchange) questions() []policy.Question {
 		name = "*"
 	}
 	return policy.Ask(x.route.actions, policy.Repository(x.id.Region, x.id.Account, name))
+}
+
+// conditionKeys are the condition keys of the request's own.
+func (x *exchange) conditionKeys(ctx context.Context) (keys policy.Context, err error) {
+	image := registry.ImageID{Digest: string(x.req.Digest), Tag: x.req.Tag}
+	switch x.req.Kind {
+	case oci.ManifestHead, oci.ManifestGet, oci.ManifestPut:
+		return registry.KeysOf(image), nil
+	case oci.Referrers:
+		return registry.ImageKeys(nil, true), nil
+	case oci.ManifestDelete:
+		keys, x.deleting, err = x.Registry.DeletionKeys(ctx, x.id, x.req.Name, []registry.ImageID{image})
+		return keys, err
+	}
+	return nil, nil
 }
 
 // mountQuestion asks whether the caller may read the layer that it wants to mount.

@@ -37,7 +37,9 @@ type Config struct {
 	Account string
 	// Regions are those that are served; the first is that of a host that names none.
 	Regions []string
-	Log     *slog.Logger
+	// AllowAnonymous lets requests without credentials pull from repositories whose policy allows it to everyone.
+	AllowAnonymous bool
+	Log            *slog.Logger
 }
 
 // Server serves /v2/. It is safe for concurrent use.
@@ -58,6 +60,10 @@ type exchange struct {
 	pass    *access.Pass
 	entry   *access.Request
 	changed bool
+	// anonymous is set for a request without credentials that may go to the gate all the same.
+	anonymous bool
+	// deleting are the tags that a deletion was said to take.
+	deleting []string
 }
 
 // ServeHTTP answers one request under /v2.
@@ -96,7 +102,7 @@ func (x *exchange) serve(ctx context.Context) (*response, error) {
 	if err := x.selectRegistry(ctx); err != nil {
 		return nil, x.refuse(err)
 	}
-	if err := x.authenticate(ctx); err != nil {
+	if err := x.admitNobody(x.authenticate(ctx)); err != nil {
 		return nil, x.refuse(err)
 	}
 	req, err := oci.ParseRequest(x.r.Method, x.r.URL)
@@ -110,8 +116,11 @@ func (x *exchange) serve(ctx context.Context) (*response, error) {
 	x.entry.Name, x.entry.ReadOnly = x.route.event, !x.route.change
 	x.entry.Questions = x.questions()
 	x.entry.Parameters = x.parameters()
+	if x.entry.Context, err = x.conditionKeys(ctx); err != nil {
+		return nil, x.refuse(err)
+	}
 	if x.pass, err = x.Door.Enter(ctx, x.entry, "AccessDenied"); err != nil {
-		return nil, err
+		return nil, x.toldNobody(err)
 	}
 	response, err := x.route.serve(x, ctx)
 	if err != nil {
@@ -236,6 +245,9 @@ func (x *exchange) authenticate(ctx context.Context) error {
 		}
 		return errNoCredentials
 	}
+	if user == "" && token == "" {
+		return errNoCredentials // which some clients send where they have none
+	}
 	if user != "AWS" {
 		return errBadCredentials
 	}
@@ -254,7 +266,7 @@ func (x *exchange) setCaller(c identity.Caller) { x.caller, x.entry.Caller = c, 
 
 // bindDownload checks the token of a download address, which is good for one layer of one repository only.
 func (x *exchange) bindDownload(ctx context.Context) error {
-	if !x.caller.Anonymous() {
+	if !x.caller.Anonymous() || x.anonymous {
 		return nil
 	}
 	if x.req.Kind != oci.BlobGet && x.req.Kind != oci.BlobHead {

@@ -35,9 +35,14 @@ func (x *exchange) progress(status int, u registry.Upload) *response {
 	}
 }
 
-// uploadMount takes a layer from another repository of the registry, if the caller may read it there, and otherwise
-// begins an upload.
+// uploadMount takes a layer from another repository of the registry, if the registry does that and the caller may read it
+// there, and otherwise begins an upload.
 func (x *exchange) uploadMount(ctx context.Context) (*response, error) {
+	if mounts, err := x.Registry.Mounts(ctx, x.id); err != nil {
+		return nil, err
+	} else if !mounts {
+		return x.uploadStart(ctx)
+	}
 	if x.req.From == "" || !oci.ValidRepositoryName(x.req.From) || !x.pass.May(ctx, x.mountQuestion()) {
 		return x.uploadStart(ctx)
 	}

@@ -78,7 +78,7 @@ func multivalued(key string) bool {
 	switch key {
 	case "aws:tagkeys", "aws:principalorgpaths", "aws:resourceorgpaths", "aws:sourceorgpaths", "aws:vpceorgpaths", "aws:calledvia",
 		"aws:principalservicenameslist", "kms:encryptioncontextkeys", "kms:grantoperations", "kms:resourcealiases",
-		"sts:transitivetagkeys":
+		"sts:transitivetagkeys", "coffer:imagetag":
 		return true
 	}
 	return strings.HasSuffix(key, ":amr")

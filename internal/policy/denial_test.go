@@ -58,6 +58,7 @@ func TestMessages(t *testing.T) {
 
 func TestMessagesByPrincipal(t *testing.T) {
 	role := Resource{ARN: "arn:aws:iam::123456789012:role/r", Account: "123456789012"}
+	may := mustParse(t, KindIdentity, `{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)
 	for _, test := range []struct {
 		who    Principal
 		action string
@@ -69,9 +70,20 @@ func TestMessagesByPrincipal(t *testing.T) {
 		{anonymous, "sts:AssumeRole", "User: anonymous is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/r"},
 		{aService, "sts:AssumeRole", "User: replication.ecr.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/r"},
 	} {
-		d := Evaluate(Request{Principal: test.who, Questions: Ask([]string{test.action}, role)}, PolicySet{})
+		d := Evaluate(Request{Principal: test.who, Questions: Ask([]string{test.action}, role)}, PolicySet{Identity: []*Policy{may}})
 		if got := d.Message(test.who); d.Allowed || got != test.want {
 			t.Errorf("%q: got %q", test.who.ARN, got)
 		}
+	}
+}
+
+// Whoever may not assume any role is not told whether there is one.
+func TestDenialsDoNotTellWhetherRolesExist(t *testing.T) {
+	role := Resource{ARN: "arn:aws:iam::123456789012:role/r", Account: "123456789012"}
+	trust := mustParse(t, KindTrust, `{"Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}`)
+	r := Request{Principal: aSession, Questions: Ask([]string{"sts:AssumeRole"}, role)}
+	there := Evaluate(r, PolicySet{Resources: map[Resource]ResourceSet{role: {Policies: []*Policy{trust}}}})
+	if gone := Evaluate(r, PolicySet{}); there.Allowed || gone != there {
+		t.Errorf("there: %+v, gone: %+v", there, gone)
 	}
 }

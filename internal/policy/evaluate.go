@@ -147,7 +147,12 @@ func (e *evaluation) weighResource(v *verdicts) (Reason, *statement) {
 		if !p.counts(e.action, e.own.RegistryV1) {
 			continue
 		}
-		if e.consult(p, &v.resource); v.resource.deny != nil {
+		before := v.resource.allow
+		e.consult(p, &v.resource)
+		if e.kind == nobody && p.kind == KindRegistry {
+			v.resource.allow = before // a repository is open to everyone only if its own policy says so
+		}
+		if v.resource.deny != nil {
 			if reason, trust := demandsTrust(e.action, &e.target); trust {
 				return reason, v.resource.deny
 			}
@@ -276,13 +281,14 @@ func (e *evaluation) withinAccount(v *verdicts) Decision {
 	if g := v.grant[byRole]; g != nil && lack == "" {
 		return e.granted(g)
 	}
-	switch {
-	case v.resource.allow[byRole] != nil, v.grant[byRole] != nil:
+	if v.resource.allow[byRole] != nil || v.grant[byRole] != nil {
 		return e.denied(lack, nil)
-	case !trusted:
-		return e.denied(reason, nil)
 	}
-	return e.denied(e.lack(v, e.identityAllows(v)), nil)
+	// Who lacks something to assume a role is told that first, whether or not there is such a role.
+	if lack = e.lack(v, e.identityAllows(v)); lack == "" || !trusted && reason != ReasonTrust {
+		lack = reason
+	}
+	return e.denied(lack, nil)
 }
 
 // identityAllows reports whether the principal's own policies allow. A federated user of the root has the root's part.

@@ -46,19 +46,28 @@ func (e *epochs) end(topic string) {
 	e.of[account]++
 }
 
+// dated is a value that was read in an epoch of its account, or later.
+type dated[V any] struct {
+	value V
+	epoch uint64
+}
+
+// recall returns the value of a key that belongs to an account, which load reads unless the cache has it from this epoch.
+func recall[K comparable, V any](e *epochs, account string, c *cache[K, dated[V]], key K, load func() (V, int, error)) (V, error) {
+	now := e.now(account)
+	d, err := c.current(key, func(d dated[V]) bool { return d.epoch == now }, func() (dated[V], int, error) {
+		value, bytes, err := load()
+		return dated[V]{value, now}, bytes, err
+	})
+	return d.value, err
+}
+
 // standing is what is to be known of a registry as a whole for each request.
 type standing struct {
 	// policies holds the registry's policy, if it has one.
 	policies []*policy.Policy
 	v1       bool
 	mounting bool
-	epoch    uint64
-}
-
-// attachment is what is attached to a resource, as of an epoch of its account.
-type attachment struct {
-	set   policy.ResourceSet
-	epoch uint64
 }
 
 // Attached finds what is attached to a resource of ECR and decides who may use it, from memory if it can: the policy and
@@ -69,12 +78,7 @@ func (r *Registry) Attached(ctx context.Context, region string, resource policy.
 		s, err := r.standing(ctx, ID{resource.Account, region})
 		return policy.ResourceSet{Policies: s.policies, RegistryV1: s.v1}, err
 	}
-	epoch := r.epochs.now(resource.Account)
-	a, err := r.attached.current(resource.ARN, func(a attachment) bool { return a.epoch == epoch }, func() (attachment, int, error) {
-		set, bytes, err := r.loadAttached(ctx, resource)
-		return attachment{set, epoch}, bytes, err
-	})
-	return a.set, err
+	return recall(&r.epochs, resource.Account, r.attached, resource.ARN, func() (policy.ResourceSet, int, error) { return r.loadAttached(ctx, resource) })
 }
 
 // compiledBytes is about how many times its text a compiled policy takes.
@@ -136,13 +140,11 @@ func (r *Registry) addOwn(tx *store.Tx, id ID, name string, set *policy.Resource
 
 // standing finds what is to be known of a registry, from memory if it can.
 func (r *Registry) standing(ctx context.Context, id ID) (standing, error) {
-	epoch := r.epochs.now(id.Account)
-	return r.standings.current(id, func(s standing) bool { return s.epoch == epoch }, func() (s standing, bytes int, err error) {
+	return recall(&r.epochs, id.Account, r.standings, id, func() (s standing, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			s, bytes, err = r.loadStanding(tx, id)
 			return err
 		})
-		s.epoch = epoch
 		return s, bytes, err
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -58,8 +59,8 @@ type Registry struct {
 	manifests    *cache[imageKey, *Manifest]
 	layers       *cache[imageKey, Layer]
 	epochs       epochs
-	attached     *cache[string, attachment]
-	standings    *cache[ID, standing]
+	attached     *cache[string, dated[policy.ResourceSet]]
+	standings    *cache[ID, dated[standing]]
 }
 
 type repositoryKey struct {
@@ -100,8 +101,8 @@ func New(c Config) *Registry {
 		tags:         newCache[tagKey, oci.Digest](tagCacheBytes),
 		manifests:    newCache[imageKey, *Manifest](manifestCacheBytes),
 		layers:       newCache[imageKey, Layer](layerCacheBytes),
-		attached:     newCache[string, attachment](attachedCacheBytes),
-		standings:    newCache[ID, standing](standingCacheBytes),
+		attached:     newCache[string, dated[policy.ResourceSet]](attachedCacheBytes),
+		standings:    newCache[ID, dated[standing]](standingCacheBytes),
 		resolve:      c.Resolve, principalName: c.PrincipalName,
 	}
 	if r.resolve == nil {
