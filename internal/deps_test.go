@@ -68,6 +68,7 @@ var outside = []struct {
 	{"modernc.org/sqlite", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
 	{"github.com/prometheus/client_golang", []string{"app"}, "metrics are served by app alone"},
+	{"github.com/go-jose/go-jose/v4", []string{"federation"}, "tokens of outside providers are verified in one place"},
 	{"github.com/alecthomas/kong", []string{"../cmd/coffer"}, "flags belong to the commands"},
 }
 
