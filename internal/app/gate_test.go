@@ -27,9 +27,10 @@ type asked struct {
 
 // operations are those of every service that is served, each at least once, in files of their own.
 var operations = map[string][]asked{
-	"ecr": ecrOperations,
-	"iam": slices.Concat(iamProviderOperations, iamUserOperations),
-	"sts": stsOperations,
+	"ecr":           ecrOperations,
+	"iam":           slices.Concat(iamProviderOperations, iamUserOperations),
+	"sts":           stsOperations,
+	"organizations": organizationsOperations,
 }
 
 // call calls an operation, signed or not.
@@ -81,6 +82,7 @@ func TestNoOperationGoesAroundTheGate(t *testing.T) {
 		for _, o := range operations[s.Model.Name] {
 			t.Run(s.Model.Name+" "+o.name, func(t *testing.T) {
 				r := h.call(s, o.name, h.input(s, o.name, o.more), true)
+				o.questions = h.named(o.questions)
 				if diff := cmp.Diff(o.questions, h.gate.take()); diff != "" {
 					t.Errorf("the gate was asked: -want +got\n%s", diff)
 				}

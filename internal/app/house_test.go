@@ -61,6 +61,7 @@ type house struct {
 	token, upload, orphan string
 	image                 string
 	manifest              []byte
+	organization          map[string]string
 }
 
 const onApp = " on arn:aws:ecr:us-east-1:123456789012:repository/team/app"
@@ -81,12 +82,16 @@ func build(t *testing.T) *house {
 	h.upload = out.UploadID
 	h.MustQuery("iam", "CreateUser", map[string]any{"UserName": "ann", "Path": "/team/"})
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://id.example.com"})
+	h.organization = organize(h.Server)
 	h.gate.take()
 	return h
 }
 
 // member is a value for a member of an input, by its name.
 func (h *house) member(name string) any {
+	if value := h.organizationMember(name); value != nil {
+		return value
+	}
 	layer := coffertest.Digest([]byte("a layer of team/app"))
 	return map[string]any{
 		"repositoryName": "team/app", "resourceArn": "arn:aws:ecr:us-east-1:123456789012:repository/team/app", "uploadId": h.upload,
