@@ -58,15 +58,12 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 		c.keys[key] = values
 	}
 	now := d.now()
-	c.put("aws:currenttime", now.UTC().Format(time.RFC3339))
-	c.put("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
+	c.putMoment(now, r.Region)
 	c.put("aws:sourceip", r.SourceIP)
 	c.keys["aws:securetransport"] = no
 	if r.TLS != nil {
 		c.keys["aws:securetransport"] = yes
 	}
-	c.put("aws:requestedregion", r.Region)
-	c.keys["aws:viaawsservice"] = no
 	if r.UserAgent != "" {
 		c.put("aws:useragent", r.UserAgent)
 	}
@@ -92,6 +89,14 @@ func (c *circumstances) replace(next *policy.Policy) {
 		set.Policies = policies
 		c.resources[resource] = set
 	}
+}
+
+// putMoment adds what is known of every request, whoever makes it and from where.
+func (c *circumstances) putMoment(now time.Time, region string) {
+	c.put("aws:currenttime", now.UTC().Format(time.RFC3339))
+	c.put("aws:epochtime", strconv.FormatInt(now.Unix(), 10))
+	c.put("aws:requestedregion", region)
+	c.keys["aws:viaawsservice"] = no
 }
 
 // putNobody adds the keys of the principal for a request by nobody, or by who has no identity here yet.

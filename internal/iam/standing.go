@@ -105,7 +105,7 @@ func (s *Store) standing(tx *store.Tx, account, id string) (*Standing, error) {
 	if st.Account != account {
 		return nil, ErrGone
 	}
-	owners := []string{id}
+	owners := []holder{{id, st.Kind, st.Name}}
 	if st.Kind == KindUser {
 		groups, err := s.groupsOf(tx, id)
 		if err != nil {
@@ -166,17 +166,32 @@ func (s *Store) entity(tx *store.Tx, id string) (*Standing, error) {
 		Trust: trust, LinkedService: r.LinkedService, MaxSession: r.MaxSession}, nil
 }
 
-func (s *Store) groupsOf(tx *store.Tx, user string) ([]string, error) {
-	rows, err := tx.Query(`SELECT group_id FROM iam_membership WHERE member = $1 ORDER BY group_id`, user)
+// holder is a user, group or role as the owner of policies.
+type holder struct {
+	id   string
+	kind Kind
+	name string
+}
+
+// inlineName is what an inline policy is called where it has to be told from those of others, such as user_ann_pull.
+func (h holder) inlineName(policy string) string { return string(h.kind) + "_" + h.name + "_" + policy }
+
+func (s *Store) groupsOf(tx *store.Tx, user string) ([]holder, error) {
+	rows, err := tx.Query(`SELECT g.id, g.name FROM iam_membership m JOIN iam_group g ON g.id = m.group_id
+		WHERE m.member = $1 ORDER BY m.group_id`, user)
 	if err != nil {
 		return nil, err
 	}
-	return store.Collect(rows, store.Value[string])
+	return store.Collect(rows, func(row store.Scanner) (holder, error) {
+		h := holder{kind: KindGroup}
+		err := row.Scan(&h.id, &h.name)
+		return h, err
+	})
 }
 
 // policiesOf reads and compiles the inline and the attached policies of a user, group or role.
-func (s *Store) policiesOf(tx *store.Tx, owner string) ([]*policy.Policy, error) {
-	rows, err := tx.Query(`SELECT name, document FROM iam_inline WHERE owner = $1 ORDER BY name`, owner)
+func (s *Store) policiesOf(tx *store.Tx, owner holder) ([]*policy.Policy, error) {
+	rows, err := tx.Query(`SELECT name, document FROM iam_inline WHERE owner = $1 ORDER BY name`, owner.id)
 	if err != nil {
 		return nil, err
 	}
@@ -186,13 +201,13 @@ func (s *Store) policiesOf(tx *store.Tx, owner string) ([]*policy.Policy, error)
 			return nil, err
 		}
 		// What can't be read any more denies everything.
-		p, _ := policy.Load(policy.KindIdentity, []byte(document), policy.Options{Name: name})
+		p, _ := policy.Load(policy.KindIdentity, []byte(document), policy.Options{Name: owner.inlineName(name)})
 		return p, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	rows, err = tx.Query(`SELECT policy FROM iam_attachment WHERE owner = $1 ORDER BY policy`, owner)
+	rows, err = tx.Query(`SELECT policy FROM iam_attachment WHERE owner = $1 ORDER BY policy`, owner.id)
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,9 @@ func (p *Policy) Name() string { return p.name }
 // Kind returns what the policy was parsed as.
 func (p *Policy) Kind() Kind { return p.kind }
 
+// Document returns the text that the policy was made of; empty if it was too large to be read.
+func (p *Policy) Document() string { return p.text }
+
 // Warnings returns sentences about what is allowed but hardly meant, such as a value that no request can match.
 func (p *Policy) Warnings() []string { return append([]string(nil), p.warnings...) }
 
