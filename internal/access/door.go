@@ -77,6 +77,8 @@ type Request struct {
 	Caller  identity.Caller
 	// Account owns what is asked for, and Region is where; the record goes to them.
 	Account, Region string
+	// SharedWith is another account that gets a copy of the record if the request succeeds; empty for none.
+	SharedWith string
 	// Source and Name are the service and the operation in the trail, such as "ecr.amazonaws.com" and "PutImage".
 	Source, Name string
 	ReadOnly     bool
@@ -191,7 +193,22 @@ func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, 
 
 // Done records a request that succeeded and changed nothing. Only when it returns nil may the client get its answer; the
 // error is audit.ErrBacklog.
-func (p *Pass) Done() error { return p.note(p.record()) }
+func (p *Pass) Done() error { return p.Answer(nil) }
+
+// Answer records a request as Done does, and shows what it was answered, a JSON object or nil. The account that the request
+// is shared with gets a copy, in which the caller is shown as one of another account.
+func (p *Pass) Answer(response json.RawMessage) error {
+	record := p.record()
+	record.Response = response
+	if p.request.SharedWith == "" {
+		return p.note(record)
+	}
+	record.SharedID = audit.NewUUID()
+	shared := *record
+	shared.Account = p.request.SharedWith
+	shared.Identity = audit.Identity{Type: "AWSAccount", PrincipalID: record.Identity.PrincipalID, AccountID: record.Identity.AccountID}
+	return firstError(p.note(record), p.door.trail.Note(&shared))
+}
 
 // Fail records a request that failed, with the code and text that the client is told. The error is audit.ErrBacklog.
 func (p *Pass) Fail(code, message string) error {

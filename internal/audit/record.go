@@ -39,7 +39,9 @@ type Record struct {
 	Resources  []Resource
 	// Account receives the record: the owner of what was asked for.
 	Account string
-	TLS     *TLS
+	// SharedID is the same in the records of one event that several accounts receive; empty for one.
+	SharedID string
+	TLS      *TLS
 }
 
 // Identity is the userIdentity of a record.
@@ -147,6 +149,7 @@ func (r *Record) appendJSON(b []byte) []byte {
 	b = appendResources(b, r.Resources)
 	b = append(b, `,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":`...)
 	b = appendString(b, r.Account)
+	b = appendFields(b, field{`,"sharedEventID":`, r.SharedID})
 	b = append(b, `,"eventCategory":"Management"`...)
 	if r.TLS != nil {
 		b = r.TLS.appendJSON(b)

@@ -293,6 +293,11 @@ func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 		region = x.server.Regions[0]
 	}
 	x.entry.Region = region
+	if x.service.Admit != nil {
+		if refused := x.service.Admit(key.Caller, x.name); refused != nil {
+			return Call{}, refused
+		}
+	}
 	return Call{Caller: key.Caller, Region: region, BaseURL: baseURL(x.r)}, nil
 }
 
@@ -321,12 +326,9 @@ func (x *exchange) decode(in any) error {
 
 // ask finds out what the policies are asked, and what the trail shows of the input.
 func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
-	parameters, err := json.Marshal(x.op.parameters(in))
-	if err != nil {
+	var err error
+	if x.entry.Parameters, err = x.op.shown(x.op.parameters(in)); err != nil {
 		return err
-	}
-	if string(parameters) != "{}" {
-		x.entry.Parameters = parameters
 	}
 	asked, err := x.op.ask(ctx, *call, in)
 	if err != nil {
@@ -338,16 +340,18 @@ func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 	if asked.Account != "" {
 		x.entry.Account = asked.Account
 	}
+	x.entry.SharedWith = asked.SharedWith
 	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found
 	return nil
 }
 
 func (x *exchange) run(ctx context.Context, pass *access.Pass, call Call, in any) (out any, err error) {
 	if !x.op.mutates {
-		if out, err = x.op.read(ctx, call, in); err != nil {
+		out, shown, err := x.op.read(ctx, call, in)
+		if err != nil {
 			return nil, err
 		}
-		return out, pass.Done()
+		return out, pass.Answer(shown)
 	}
 	change, err := x.op.stage(ctx, call, in)
 	if err != nil {
@@ -364,6 +368,10 @@ func (x *exchange) run(ctx context.Context, pass *access.Pass, call Call, in any
 }
 
 func (x *exchange) answer(out any) {
+	if x.query && x.op.json && acceptsJSON(x.r) {
+		WriteQueryJSON(x.w, x.op.model, x.id, out)
+		return
+	}
 	if x.query {
 		WriteQuery(x.w, x.service.Model, x.op.model, x.id, out)
 		return

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/coffer-registry/coffer/internal/strictjson"
 )
@@ -68,6 +69,27 @@ func WriteJSON(w http.ResponseWriter, requestID, version string, out any) error 
 func WriteJSONError(w http.ResponseWriter, requestID, version string, err *Error) {
 	w.Header().Set("X-Amzn-ErrorType", err.Code)
 	writeBody(w, requestID, jsonType(version), err.status(), errorBody(err))
+}
+
+// acceptsJSON reports whether the client asks for JSON by its first choice.
+func acceptsJSON(r *http.Request) bool {
+	mediaType, _, _ := strings.Cut(r.Header.Get("Accept"), ",")
+	mediaType, _, _ = strings.Cut(mediaType, ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), "application/json")
+}
+
+// WriteQueryJSON answers an awsQuery call as JSON of the same structure, as STS does for those who check who signed a
+// request.
+func WriteQueryJSON(w http.ResponseWriter, op *Operation, requestID string, out any) error {
+	body, err := json.Marshal(map[string]any{op.Name + "Response": map[string]any{
+		op.Name + "Result": out, "ResponseMetadata": map[string]string{"RequestId": requestID},
+	}})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeBody(w, requestID, "application/json", http.StatusOK, body)
+	return nil
 }
 
 // errorBody writes an error's members, and never a null: clients are known to crash on one.

@@ -35,6 +35,8 @@ type Asked struct {
 	Caller *identity.Caller
 	// Account owns what is asked for, and keeps the record; empty is that of the caller.
 	Account string
+	// SharedWith is another account whose trail gets a copy of the record if the operation succeeds; empty for none.
+	SharedWith string
 	// Found is handed on to the operation in its Call.
 	Found any
 }
@@ -59,8 +61,10 @@ type Op[I, O any] struct {
 	Ask func(context.Context, Call, *I) (Asked, error)
 	// Parameters is what the trail shows of the input; nil is the input itself. It must leave out secrets and layer bytes.
 	Parameters func(*I) any
-	// Response is what the trail shows of a change's output; nil is the output itself.
+	// Response is what the trail shows of the output; nil is the output itself for a change, and nothing for a Read.
 	Response func(*O) any
+	// JSON says that who asks for it gets the answer of the query protocol as JSON.
+	JSON bool
 	// MaxBody bounds the request's body in bytes; 0 is DefaultMaxBody.
 	MaxBody int64
 
@@ -88,6 +92,8 @@ type Service struct {
 	Global bool
 	// Problem turns an error of an operation into what the client is told; nil for what it doesn't know.
 	Problem func(error) *Error
+	// Admit refuses callers who may not call an operation with the credentials that they have; nil is for all.
+	Admit func(c identity.Caller, operation string) *Error
 
 	operations map[string]operation
 }
@@ -100,12 +106,15 @@ type operation struct {
 	model      *Operation
 	action     string
 	mutates    bool
+	json       bool
 	maxBody    int64
 	newInput   func() any
 	ask        func(context.Context, Call, any) (Asked, error)
 	parameters func(any) any
-	read       func(context.Context, Call, any) (any, error)
-	stage      func(context.Context, Call, any) (stagedAny, error)
+	// shown writes what the trail shows.
+	shown func(any) (json.RawMessage, error)
+	read  func(context.Context, Call, any) (output any, shown json.RawMessage, err error)
+	stage func(context.Context, Call, any) (stagedAny, error)
 }
 
 type stagedAny struct {
@@ -131,7 +140,7 @@ func Add[I, O any](s *Service, op Op[I, O]) {
 		s.operations = map[string]operation{}
 	}
 	o := operation{
-		model: model, action: op.Action, mutates: op.Read == nil, maxBody: op.MaxBody,
+		model: model, action: op.Action, mutates: op.Read == nil, json: op.JSON, maxBody: op.MaxBody, shown: trailWriter(model),
 		newInput: func() any { return new(I) },
 		ask:      func(ctx context.Context, c Call, in any) (Asked, error) { return op.asked(ctx, c, in.(*I)) },
 		parameters: func(in any) any {
@@ -145,9 +154,18 @@ func Add[I, O any](s *Service, op Op[I, O]) {
 		o.maxBody = DefaultMaxBody
 	}
 	if op.Read != nil {
-		o.read = func(ctx context.Context, c Call, in any) (any, error) { return op.Read(ctx, c, in.(*I)) }
+		o.read = func(ctx context.Context, c Call, in any) (any, json.RawMessage, error) {
+			out, err := op.Read(ctx, c, in.(*I))
+			if err != nil || op.Response == nil {
+				return out, nil, err
+			}
+			shown, err := o.shown(op.Response(out))
+			return out, shown, err
+		}
 	}
-	o.stage = func(ctx context.Context, c Call, in any) (stagedAny, error) { return op.staged(ctx, c, in.(*I)) }
+	o.stage = func(ctx context.Context, c Call, in any) (stagedAny, error) {
+		return op.staged(ctx, c, in.(*I), o.shown)
+	}
 	s.operations[name] = o
 }
 
@@ -170,7 +188,7 @@ func (op Op[I, O]) asked(ctx context.Context, c Call, in *I) (a Asked, err error
 }
 
 // staged brings Write and Stage into one form.
-func (op Op[I, O]) staged(ctx context.Context, c Call, in *I) (stagedAny, error) {
+func (op Op[I, O]) staged(ctx context.Context, c Call, in *I, write func(any) (json.RawMessage, error)) (stagedAny, error) {
 	change := Staged[O]{Save: func(tx *store.Tx) (*O, error) { return op.Write(tx, c, in) }}
 	if op.Stage != nil {
 		var err error
@@ -190,10 +208,7 @@ func (op Op[I, O]) staged(ctx context.Context, c Call, in *I) (stagedAny, error)
 		if op.Response != nil {
 			shown = op.Response(out)
 		}
-		text, err := json.Marshal(shown)
-		if string(text) == "{}" {
-			text = nil // the trail shows no answer of an operation that has none
-		}
+		text, err := write(shown)
 		return out, text, err
 	}}, nil
 }

@@ -33,15 +33,16 @@ const unowned = ""
 
 // AccessKey finds an active access key, from memory if it can. The error is ErrUnknownKey.
 func (s *Store) AccessKey(ctx context.Context, id string) (AccessKey, error) {
-	account, err := s.accountOfKey(ctx, id)
+	account, err := s.AccountOfKey(ctx, id)
 	if err != nil {
 		return AccessKey{}, err
 	}
 	return cached(&s.cache, account, accessKeyKey{id}, func() (AccessKey, error) { return s.loadAccessKey(ctx, id) })
 }
 
-// accountOfKey finds the account of a key, which never changes while the key exists.
-func (s *Store) accountOfKey(ctx context.Context, id string) (string, error) {
+// AccountOfKey finds the account of a key, active or not, which never changes while the key exists. The error is
+// ErrUnknownKey.
+func (s *Store) AccountOfKey(ctx context.Context, id string) (string, error) {
 	return cached(&s.cache, unowned, accessKeyKey{id}, func() (account string, err error) {
 		err = s.db.View(ctx, func(tx *store.Tx) error {
 			return tx.QueryRow(`SELECT account FROM access_key WHERE id = $1`, id).Scan(&account)

@@ -44,8 +44,8 @@ func MFASerial(account, path, name string) string {
 	return Kind("mfa").ARN(account, OrRoot(path), name)
 }
 
-// noDevice is the refusal of a serial number that no device has.
-func noDevice(serial string) *Error {
+// NoMFADevice is the refusal of a serial number that no device has.
+func NoMFADevice(serial string) *Error {
 	return Errorf(NoSuchEntity, "VirtualMFADevice with serial number %s doesn't exist.", serial)
 }
 
@@ -100,7 +100,7 @@ func scanDevice(row store.Scanner) (MFADevice, error) {
 func (s *Store) MFADevice(tx *store.Tx, serial string) (MFADevice, error) {
 	d, err := scanDevice(tx.QueryRow(`SELECT `+deviceColumns+` FROM iam_mfa WHERE serial = $1`, serial))
 	if errors.Is(err, store.ErrNoRows) {
-		return MFADevice{}, noDevice(serial)
+		return MFADevice{}, NoMFADevice(serial)
 	}
 	return d, err
 }
@@ -109,7 +109,7 @@ func (s *Store) MFADevice(tx *store.Tx, serial string) (MFADevice, error) {
 func (s *Store) MFADeviceOf(tx *store.Tx, owner, serial string) (MFADevice, error) {
 	d, err := s.MFADevice(tx, serial)
 	if err == nil && d.Owner != owner {
-		return MFADevice{}, noDevice(serial)
+		return MFADevice{}, NoMFADevice(serial)
 	}
 	return d, err
 }

@@ -47,8 +47,8 @@ type Caller struct {
 // Anonymous reports whether nobody was authenticated.
 func (c Caller) Anonymous() bool { return c.Principal.ARN == "" }
 
-// sessionARN is the ARN of a role's session, in which the role has no path.
-func sessionARN(account, role, name string) string {
+// SessionARN is the ARN of a role's session, in which the role has no path.
+func SessionARN(account, role, name string) string {
 	return "arn:aws:sts::" + account + ":assumed-role/" + role + "/" + name
 }
 
@@ -63,11 +63,11 @@ func callerOf(st *iam.Standing, session *Session) Caller {
 	switch {
 	case session != nil && session.Kind == RoleSession:
 		c.Type, c.PrincipalID = TypeRole, st.ID+":"+session.Name
-		c.Principal = policy.Principal{ARN: sessionARN(st.Account, st.Name, session.Name), Account: st.Account, ID: st.ID, Role: st.ARN(),
+		c.Principal = policy.Principal{ARN: SessionARN(st.Account, st.Name, session.Name), Account: st.Account, ID: st.ID, Role: st.ARN(),
 			ServiceLinked: st.LinkedService != ""}
 	case session != nil && session.Kind == FederationSession:
 		c.Type, c.PrincipalID = TypeFederated, st.Account+":"+session.Name
-		c.Principal = policy.Principal{ARN: federatedARN(st.Account, session.Name), Account: st.Account, ID: st.ID, User: st.ARN()}
+		c.Principal = policy.Principal{ARN: FederatedARN(st.Account, session.Name), Account: st.Account, ID: st.ID, User: st.ARN()}
 	default:
 		c.Type, c.PrincipalID, c.Name = TypeUser, st.ID, st.Name
 		c.Principal = policy.Principal{ARN: st.ARN(), Account: st.Account, ID: st.ID}
@@ -75,7 +75,8 @@ func callerOf(st *iam.Standing, session *Session) Caller {
 	return c
 }
 
-func federatedARN(account, name string) string {
+// FederatedARN is the ARN of a federated user.
+func FederatedARN(account, name string) string {
 	return "arn:aws:sts::" + account + ":federated-user/" + name
 }
 
@@ -137,5 +138,5 @@ func timeKey(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // federatedRoot is the principal of a federated user that an account's root made.
 func federatedRoot(account, name string) policy.Principal {
-	return policy.Principal{ARN: federatedARN(account, name), Account: account, User: iam.RootOf(account)}
+	return policy.Principal{ARN: FederatedARN(account, name), Account: account, User: iam.RootOf(account)}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/policy"
@@ -68,6 +69,20 @@ func (s *Session) compile() {
 		p, _ := policy.Load(policy.KindSession, []byte(document), policy.Options{Name: "session policy"})
 		s.compiled = append(s.compiled, p)
 	}
+}
+
+// TransitiveTags are the tags that go on to the sessions that are made with this one.
+func (s *Session) TransitiveTags() map[string]string {
+	if len(s.Transitive) == 0 {
+		return nil
+	}
+	tags := make(map[string]string, len(s.Transitive))
+	for key, value := range s.Tags {
+		if slices.ContainsFunc(s.Transitive, func(other string) bool { return strings.EqualFold(other, key) }) {
+			tags[key] = value
+		}
+	}
+	return tags
 }
 
 // SecondFactor is when the holder proved a second factor, as policies see it. The session of a role has none for them even

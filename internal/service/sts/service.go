@@ -1,26 +1,87 @@
-// Package sts is the API of the AWS Security Token Service: so far only who the caller is.
+// Package sts is the API of the AWS Security Token Service: temporary credentials of roles, users and federated users, and
+// questions about credentials.
+//
+// It says what the policies are asked and what goes into a session; sessions are made by package identity, and kept nowhere.
 package sts
 
 import (
-	"context"
+	"errors"
+	"net/http"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/sts"
+	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/identity"
 )
 
+// Config is what the service works with.
+type Config struct {
+	IAM       *iam.Store
+	Directory *identity.Directory
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// service holds the operations' dependencies.
+type service struct{ Config }
+
 // New returns the service.
-func New() *awsapi.Service {
-	out := &awsapi.Service{Model: api.Model, EventSource: "sts.amazonaws.com"}
-	awsapi.Add(out, awsapi.Op[api.GetCallerIdentityRequest, api.GetCallerIdentityResponse]{
-		Action: "sts:GetCallerIdentity",
-		Read:   getCallerIdentity,
-	})
+func New(c Config) *awsapi.Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &service{c}
+	out := &awsapi.Service{Model: api.Model, EventSource: "sts.amazonaws.com", Problem: problem, Admit: admit}
+	for _, add := range []func(*awsapi.Service){
+		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addAccessKeyInfo, s.addAuthorizationMessage,
+	} {
+		add(out)
+	}
 	return out
 }
 
-// getCallerIdentity needs no permission: whoever signed the request knows already who that is.
-func getCallerIdentity(_ context.Context, c awsapi.Call, _ *api.GetCallerIdentityRequest) (*api.GetCallerIdentityResponse, error) {
-	return &api.GetCallerIdentityResponse{
-		Account: c.Caller.Principal.Account, Arn: c.Caller.Principal.ARN, UserID: c.Caller.PrincipalID,
-	}, nil
+// admit refuses what the holders of some sessions may not call, whatever their policies say.
+func admit(c identity.Caller, operation string) *awsapi.Error {
+	if c.Session == nil || operation == "GetCallerIdentity" {
+		return nil
+	}
+	switch {
+	case operation == "GetSessionToken", operation == "GetFederationToken":
+	case c.Session.Kind == identity.UserSession && operation != "AssumeRole":
+	case c.Session.Kind == identity.FederationSession:
+	default:
+		return nil
+	}
+	return denied("Cannot call " + operation + " with session credentials")
+}
+
+// denied is a refusal that no policy has a say in.
+func denied(message string) *awsapi.Error {
+	return &awsapi.Error{Code: "AccessDenied", Message: message, Status: http.StatusForbidden}
+}
+
+// invalid says that the input breaks a rule that the model does not have.
+func invalid(message string) *awsapi.Error {
+	return &awsapi.Error{Code: "ValidationError", Message: message, Status: http.StatusBadRequest}
+}
+
+// invalidParameter says that parts of the input do not go together.
+func invalidParameter(message string) *awsapi.Error {
+	return &awsapi.Error{Code: "InvalidParameterValue", Message: message, Status: http.StatusBadRequest}
+}
+
+// problem turns what the domain refuses into what the client is told; nil for an error that no client can bring about.
+func problem(err error) *awsapi.Error {
+	var refused *iam.Error
+	var packed *identity.PackedError
+	switch {
+	case errors.As(err, &packed):
+		return api.Model.Error("PackedPolicyTooLargeException", packed.Error())
+	case errors.As(err, &refused) && refused.Code == iam.AccessDenied:
+		return denied(refused.Message)
+	case errors.As(err, &refused):
+		return &awsapi.Error{Code: string(refused.Code), Message: refused.Message, Status: http.StatusBadRequest}
+	}
+	return nil
 }
