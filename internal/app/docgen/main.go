@@ -29,7 +29,7 @@ func operations() string {
 	var b strings.Builder
 	b.WriteString("# Operations\n\nEvery operation of the services that Coffer serves. What isn't served answers `UnknownOperationException`\n" +
 		"(`InvalidAction` in the query protocol). This page is generated.\n")
-	for _, s := range []*awsapi.Service{ecr.New(ecr.Config{}), sts.New()} {
+	for _, s := range []*awsapi.Service{ecr.New(ecr.Config{}), sts.New(sts.Config{})} {
 		served := s.Served()
 		fmt.Fprintf(&b, "\n## %s %s: %d of %d\n\n| operation | served |\n|---|---|\n", s.Model.Name, s.Model.Version, len(served), len(s.Model.Operations))
 		for _, name := range slices.Sorted(maps.Keys(s.Model.Operations)) {
