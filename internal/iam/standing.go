@@ -105,20 +105,12 @@ func (s *Store) standing(tx *store.Tx, account, id string) (*Standing, error) {
 	if st.Account != account {
 		return nil, ErrGone
 	}
-	owners := []holder{{id, st.Kind, st.Name}}
-	if st.Kind == KindUser {
-		groups, err := s.groupsOf(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		owners = append(owners, groups...)
+	grants, err := s.Grants(tx, Entity{ID: id, Account: account, Kind: st.Kind, Name: st.Name, Path: st.Path})
+	if err != nil {
+		return nil, err
 	}
-	for _, owner := range owners {
-		policies, err := s.policiesOf(tx, owner)
-		if err != nil {
-			return nil, err
-		}
-		st.Policies = append(st.Policies, policies...)
+	for _, g := range grants {
+		st.Policies = append(st.Policies, g.Policy)
 	}
 	if st.BoundaryARN != "" {
 		boundary, err := s.managed(tx, st.BoundaryARN)
@@ -164,65 +156,6 @@ func (s *Store) entity(tx *store.Tx, id string) (*Standing, error) {
 	trust, _ := policy.Load(policy.KindTrust, []byte(r.Trust), policy.Options{Name: r.ARN()})
 	return &Standing{ID: r.ID, Account: r.Account, Name: r.Name, Path: r.Path, Kind: KindRole, BoundaryARN: r.Boundary,
 		Trust: trust, LinkedService: r.LinkedService, MaxSession: r.MaxSession}, nil
-}
-
-// holder is a user, group or role as the owner of policies.
-type holder struct {
-	id   string
-	kind Kind
-	name string
-}
-
-// inlineName is what an inline policy is called where it has to be told from those of others, such as user_ann_pull.
-func (h holder) inlineName(policy string) string { return string(h.kind) + "_" + h.name + "_" + policy }
-
-func (s *Store) groupsOf(tx *store.Tx, user string) ([]holder, error) {
-	rows, err := tx.Query(`SELECT g.id, g.name FROM iam_membership m JOIN iam_group g ON g.id = m.group_id
-		WHERE m.member = $1 ORDER BY m.group_id`, user)
-	if err != nil {
-		return nil, err
-	}
-	return store.Collect(rows, func(row store.Scanner) (holder, error) {
-		h := holder{kind: KindGroup}
-		err := row.Scan(&h.id, &h.name)
-		return h, err
-	})
-}
-
-// policiesOf reads and compiles the inline and the attached policies of a user, group or role.
-func (s *Store) policiesOf(tx *store.Tx, owner holder) ([]*policy.Policy, error) {
-	rows, err := tx.Query(`SELECT name, document FROM iam_inline WHERE owner = $1 ORDER BY name`, owner.id)
-	if err != nil {
-		return nil, err
-	}
-	policies, err := store.Collect(rows, func(row store.Scanner) (*policy.Policy, error) {
-		var name, document string
-		if err := row.Scan(&name, &document); err != nil {
-			return nil, err
-		}
-		// What can't be read any more denies everything.
-		p, _ := policy.Load(policy.KindIdentity, []byte(document), policy.Options{Name: owner.inlineName(name)})
-		return p, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	rows, err = tx.Query(`SELECT policy FROM iam_attachment WHERE owner = $1 ORDER BY policy`, owner.id)
-	if err != nil {
-		return nil, err
-	}
-	attached, err := store.Collect(rows, store.Value[string])
-	if err != nil {
-		return nil, err
-	}
-	for _, arn := range attached {
-		p, err := s.managed(tx, arn)
-		if err != nil {
-			return nil, err
-		}
-		policies = append(policies, p)
-	}
-	return policies, nil
 }
 
 // managed reads and compiles the default version of a managed policy. One that is gone denies everything.
