@@ -59,6 +59,7 @@ type house struct {
 	t                     *testing.T
 	gate                  *gate
 	token, upload, orphan string
+	key                   string // of ann
 	image                 string
 	manifest              []byte
 	organization          map[string]string
@@ -81,7 +82,10 @@ func build(t *testing.T) *house {
 	h.MustECR("InitiateLayerUpload", map[string]string{"repositoryName": "team/app"}, &out)
 	h.upload = out.UploadID
 	h.MustQuery("iam", "CreateUser", map[string]any{"UserName": "ann", "Path": "/team/"})
+	h.key = h.MustQuery("iam", "CreateAccessKey", map[string]any{"UserName": "ann"}).KeyOf().AccessKeyID
+	h.MustQuery("iam", "CreateGroup", map[string]any{"GroupName": "devs", "Path": "/team/"})
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://id.example.com"})
+	h.MustQuery("iam", "CreateVirtualMFADevice", map[string]any{"VirtualMFADeviceName": "phone"})
 	h.organization = organize(h.Server)
 	h.gate.take()
 	return h
@@ -99,7 +103,8 @@ func (h *house) member(name string) any {
 		"imageIds": []any{map[string]string{"imageTag": "1"}}, "imageDigest": h.image, "layerPartBlob": "eA==",
 		"imageTag": "2", "tagKeys": []string{"k"},
 		"OpenIDConnectProviderArn": "arn:aws:iam::123456789012:oidc-provider/id.example.com", "ThumbprintList": []string{strings.Repeat("a", 40)},
-		"UserName": "ann", "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
+		"SerialNumber": "arn:aws:iam::123456789012:mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000001",
+		"UserName": "ann", "GroupName": "devs", "AccessKeyId": h.key, "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
 	}[name]
 }
 

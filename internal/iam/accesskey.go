@@ -181,10 +181,7 @@ type KeyInfo struct {
 // CreateAccessKey makes an access key of a user, or of the account's root if user is nil. The error is of code
 // LimitExceeded.
 func (s *Store) CreateAccessKey(tx *store.Tx, account string, user *User) (id string, text secret.Text, err error) {
-	principal := RootOf(account)
-	if user != nil {
-		principal = user.ID
-	}
+	principal := principalOf(account, user)
 	var n int
 	if err := tx.QueryRow(`SELECT count(*) FROM access_key WHERE principal = $1`, principal).Scan(&n); err != nil {
 		return "", secret.Text{}, err
@@ -197,4 +194,89 @@ func (s *Store) CreateAccessKey(tx *store.Tx, account string, user *User) (id st
 	}
 	id, text = NewAccessKey()
 	return id, text, s.insertKey(tx, account, principal, id, text)
+}
+
+// principalOf is whom the access keys of a user, or of the account's root if user is nil, belong to.
+func principalOf(account string, user *User) string {
+	if user == nil {
+		return RootOf(account)
+	}
+	return user.ID
+}
+
+const keyInfoColumns = `id, active, created_at, used_at, used_service, used_region`
+
+func scanKeyInfo(row store.Scanner) (KeyInfo, error) {
+	var k KeyInfo
+	var active, created int64
+	var used *int64
+	if err := row.Scan(&k.ID, &active, &created, &used, &k.Service, &k.Region); err != nil {
+		return KeyInfo{}, err
+	}
+	k.Active, k.CreatedAt, k.UsedAt = active == 1, time.UnixMicro(created), moment(used)
+	return k, nil
+}
+
+// KeyPage lists the access keys of a user, or of the account's root if user is nil, by id, after one; an empty one is the
+// beginning.
+func (s *Store) KeyPage(tx *store.Tx, account string, user *User, after string, n int) (keys []KeyInfo, more bool, err error) {
+	rows, err := tx.Query(`SELECT `+keyInfoColumns+` FROM access_key WHERE principal = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		principalOf(account, user), after, n+1)
+	if err != nil {
+		return nil, false, err
+	}
+	return cut(rows, n, scanKeyInfo)
+}
+
+// Key finds an access key of a user, or of the account's root if user is nil. The error is of code NoSuchEntity.
+func (s *Store) Key(tx *store.Tx, account string, user *User, id string) (KeyInfo, error) {
+	k, err := scanKeyInfo(tx.QueryRow(`SELECT `+keyInfoColumns+` FROM access_key WHERE id = $1 AND principal = $2`, id, principalOf(account, user)))
+	if errors.Is(err, store.ErrNoRows) {
+		return KeyInfo{}, noKey(id)
+	}
+	return k, err
+}
+
+func noKey(id string) error {
+	return Errorf(NoSuchEntity, "The Access Key with id %s cannot be found.", id)
+}
+
+// UpdateAccessKey makes an access key of a user, or of the account's root if user is nil, active or inactive. What was made
+// with a key that is inactive, such as sessions and registry tokens, is void meanwhile. The error is of code NoSuchEntity.
+func (s *Store) UpdateAccessKey(tx *store.Tx, account string, user *User, id string, active bool) error {
+	if err := s.changed(tx, account); err != nil {
+		return err
+	}
+	n, err := tx.Exec(`UPDATE access_key SET active = $1 WHERE id = $2 AND principal = $3`, active, id, principalOf(account, user))
+	if err == nil && n == 0 {
+		return noKey(id)
+	}
+	return err
+}
+
+// DeleteAccessKey deletes an access key of a user, or of the account's root if user is nil, and with it all that was made
+// with it. The error is of code NoSuchEntity.
+func (s *Store) DeleteAccessKey(tx *store.Tx, account string, user *User, id string) error {
+	if err := s.forgetKey(tx, account); err != nil {
+		return err
+	}
+	n, err := tx.Exec(`DELETE FROM access_key WHERE id = $1 AND principal = $2`, id, principalOf(account, user))
+	if err == nil && n == 0 {
+		return noKey(id)
+	}
+	return err
+}
+
+// KeyOwner finds who an access key of an account belongs to; nil is the account's root. The error is of code NoSuchEntity.
+func (s *Store) KeyOwner(tx *store.Tx, account, id string) (*User, error) {
+	var principal string
+	err := tx.QueryRow(`SELECT principal FROM access_key WHERE id = $1 AND account = $2`, id, account).Scan(&principal)
+	if errors.Is(err, store.ErrNoRows) {
+		return nil, noKey(id)
+	}
+	if err != nil || principal == RootOf(account) {
+		return nil, err
+	}
+	u, err := s.UserByID(tx, account, principal)
+	return &u, err
 }

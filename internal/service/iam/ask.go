@@ -1,7 +1,9 @@
 package iam
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
@@ -23,6 +25,28 @@ func onEntity[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], name func
 		if more != nil {
 			a.Context = more(in)
 		}
+		return a, nil
+	}
+	return op
+}
+
+// onRenamed makes the questions of an operation that gives a user or group another path and name: about the ARN that it has
+// and the one that it is going to have.
+func onRenamed[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], names func(*I) (name, newPath, newName string)) awsapi.Op[I, O] {
+	op.Ask = func(ctx context.Context, c awsapi.Call, in *I) (a awsapi.Asked, err error) {
+		account := c.Caller.Principal.Account
+		name, newPath, newName := names(in)
+		before, err := s.IAM.ARNOf(ctx, kind, account, name)
+		if err != nil {
+			return a, err
+		}
+		// Whatever the kind, an entity's ARN has a slash before its path, and another before its name.
+		first, last := strings.IndexByte(before, '/'), strings.LastIndexByte(before, '/')
+		resources := []policy.Resource{{ARN: before, Account: account}}
+		if after := kind.ARN(account, cmp.Or(newPath, before[first:last+1]), cmp.Or(newName, before[last+1:])); after != before {
+			resources = append(resources, policy.Resource{ARN: after, Account: account})
+		}
+		a.Questions = policy.Ask([]string{op.Action}, resources...)
 		return a, nil
 	}
 	return op

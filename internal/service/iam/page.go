@@ -1,10 +1,12 @@
 package iam
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // defaultItems is how many entries a list answers at once unless the client says otherwise; the model allows 1,000.
@@ -42,4 +44,49 @@ func nextMarker(list string, after ...string) string {
 	// Texts always encode.
 	text, _ := json.Marshal(marker{list, after})
 	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// page is a page of a list as the API has it.
+type page[T any] struct {
+	items  []T
+	more   *bool
+	marker string
+}
+
+// list is a list of the API by what it reads, which is ordered by keys of some texts each.
+type list[T, U any] struct {
+	// name tells it from others, filters and all.
+	name string
+	// keys is how many keys an entry has, and keysOf says which.
+	keys   int
+	keysOf func(T) []string
+	// read reads at most n entries after one, whose keys are empty for the beginning.
+	read func(tx *store.Tx, after []string, n int) ([]T, bool, error)
+	show func(T) U
+}
+
+// page reads one page.
+func (l list[T, U]) page(ctx context.Context, s *iam.Store, mark string, maxItems *int64) (p page[U], err error) {
+	after, n, err := paging(l.name, mark, maxItems)
+	if err != nil {
+		return p, err
+	}
+	if after == nil {
+		after = make([]string, l.keys)
+	}
+	if len(after) != l.keys {
+		return p, iam.Errorf(iam.ValidationError, "Invalid Marker.")
+	}
+	err = s.View(ctx, func(tx *store.Tx) error {
+		all, more, err := l.read(tx, after, n)
+		p = page[U]{items: make([]U, len(all)), more: &more}
+		for i := range all {
+			p.items[i] = l.show(all[i])
+		}
+		if more {
+			p.marker = nextMarker(l.name, l.keysOf(all[len(all)-1])...)
+		}
+		return err
+	})
+	return p, err
 }

@@ -23,7 +23,7 @@ func New(c Config) *awsapi.Service {
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "iam.amazonaws.com", Problem: problem}
 	for _, add := range []func(*awsapi.Service){
-		s.addUsers, s.addAccessKeys, s.addInlinePolicies, s.addOIDCProviders, s.addMFADevices,
+		s.addUsers, s.addGroups, s.addAccessKeys, s.addUserTags, s.addInlinePolicies, s.addOIDCProviders, s.addMFADevices,
 	} {
 		add(out)
 	}
