@@ -15,6 +15,7 @@ import (
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Env     envCommand     `cmd:"" help:"Print shell lines that point AWS clients to a running server."`
+	Account accountCommand `cmd:"" help:"Make and list accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
 	Fsck    fsckCommand    `cmd:"" help:"Check every row against every object and key. The server must not be running."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ func (s *Server) serveControl() error {
 		}
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /audit", s.tail)
+		s.serveAccounts(mux)
 		s.control = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return s.ending }}
 		s.running.Go(func() {
 			if err := s.control.Serve(l); err != http.ErrServerClosed {
@@ -147,31 +149,51 @@ func dialControl(ctx context.Context, data string) (conn net.Conn, err error) {
 	return conn, err
 }
 
-func tailServer(ctx context.Context, data string, o TailOptions, w io.Writer) error {
+// callControl sends a request to the control socket. The error is errNotRunning if nobody listens there, or the text that
+// the server refuses it with. Call done when the answer is read.
+func callControl(ctx context.Context, data, method, path string, body io.Reader) (r *http.Response, done func(), err error) {
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialControl(ctx, data)
 	}}}
-	defer client.CloseIdleConnections()
-	url := "http://control/audit?lines=" + strconv.Itoa(o.Lines)
-	if o.Follow {
-		url += "&follow=1"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://control"+path, body)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	response, err := client.Do(request)
+	r, err = client.Do(request)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		return nil, nil, fmt.Errorf("%w %s: %w", errNotRunning, data, err)
+	}
+	done = func() {
+		r.Body.Close()
+		client.CloseIdleConnections()
+	}
+	if r.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(r.Body, 4<<10))
+		done()
+		if r.StatusCode == http.StatusBadRequest { // which says what is wrong with the request
+			return nil, nil, errors.New(string(bytes.TrimSpace(text)))
+		}
+		return nil, nil, fmt.Errorf("the server answers %s: %s", r.Status, bytes.TrimSpace(text))
+	}
+	return r, done, nil
+}
+
+func tailServer(ctx context.Context, data string, o TailOptions, w io.Writer) error {
+	path := "/audit?lines=" + strconv.Itoa(o.Lines)
+	if o.Follow {
+		path += "&follow=1"
+	}
+	response, done, err := callControl(ctx, data, http.MethodGet, path, nil)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("%w %s: %w", errNotRunning, data, err)
+		return err
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-		return fmt.Errorf("the server answers %s: %s", response.Status, text)
-	}
+	defer done()
 	out := &output{Writer: w}
 	_, err = io.Copy(out, response.Body)
 	switch {

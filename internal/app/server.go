@@ -141,7 +141,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
-	trailKey, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	trailKey, err := st.trailKey()
 	if err != nil {
 		return err
 	}
@@ -161,14 +161,15 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
 	}}
-	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits), Now: o.Now})
+	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
+		Usage: st.iam.Usage(), Now: o.Now})
 	s.Services = []*awsapi.Service{
 		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Now: o.Now}),
-		iam.New(iam.Config{IAM: st.iam}),
+		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
@@ -228,6 +229,9 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 	})
 }
 
+// usageInterval is how often it is written who used what.
+const usageInterval = 5 * time.Second
+
 // pollInterval is how often a server looks for what others changed, such as policies and keys.
 const pollInterval = 500 * time.Millisecond
 
@@ -240,6 +244,7 @@ func (s *Server) run() {
 		}
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
+	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() {
@@ -342,7 +347,7 @@ func (s *Server) release() error {
 	}
 	s.running.Wait()
 	if s.Registry != nil {
-		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()))
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()))
 	}
 	if s.noted {
 		errs = append(errs, removeEndpoint(s.config.Data))

@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/organization"
+	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -148,9 +149,14 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 
 // trailReader opens the trail for reading. Close it.
 func (st *state) trailReader() (*audit.Reader, error) {
-	key, err := st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
+	key, err := st.trailKey()
 	if err != nil {
 		return nil, err
 	}
 	return audit.NewReader(st.db, key)
+}
+
+// trailKey is the key that seals the trail.
+func (st *state) trailKey() (seal.Key, error) {
+	return st.keys.Key(kms.Scope{Purpose: kms.PurposeTrail})
 }

@@ -48,18 +48,18 @@ func (s *service) addAccounts(out *awsapi.Service) {
 	}))
 }
 
-// hidden stands in the trail for who an account is for, as AWS has it.
-const hidden = "****"
+// Hidden stands in the trail for who an account is for, as AWS has it.
+const Hidden = "****"
 
 func hideOwner(in *api.CreateAccountRequest) any {
 	shown := *in
-	shown.Email, shown.AccountName = hidden, hidden
+	shown.Email, shown.AccountName = Hidden, Hidden
 	return &shown
 }
 
 func hideName(out *api.CreateAccountResponse) *api.CreateAccountResponse {
 	status := *out.CreateAccountStatus
-	status.AccountName = hidden
+	status.AccountName = Hidden
 	return &api.CreateAccountResponse{CreateAccountStatus: &status}
 }
 
