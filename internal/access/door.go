@@ -17,6 +17,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -44,6 +45,8 @@ type Config struct {
 	Evaluate func(policy.Request) policy.Decision
 	// Rates holds requests per second by action, for each account and region; an action that isn't in it has no limit.
 	Rates map[string]int64
+	// Usage notes who asked for what; nil is for nobody.
+	Usage *iam.Usage
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -56,12 +59,13 @@ type Door struct {
 	evaluate func(policy.Request) policy.Decision
 	rates    *rates
 	signIns  signIns
+	usage    *iam.Usage
 	now      func() time.Time
 }
 
 // New returns the door of c.
 func New(c Config) *Door {
-	d := &Door{db: c.DB, trail: c.Trail, policies: c.Policies, evaluate: c.Evaluate, rates: newRates(c.Rates), now: c.Now}
+	d := &Door{db: c.DB, trail: c.Trail, policies: c.Policies, evaluate: c.Evaluate, rates: newRates(c.Rates), usage: c.Usage, now: c.Now}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -113,6 +117,7 @@ type Pass struct {
 // protocol.
 func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass, error) {
 	p := &Pass{door: d, request: r}
+	d.noteUse(r)
 	decision, err := d.decide(ctx, r, r.Questions, nil)
 	if err != nil {
 		return nil, firstError(p.Fail("InternalFailure", "The policies could not be read."), err)

@@ -145,17 +145,18 @@ func (h *house) records() map[string]bool {
 	return seen
 }
 
-// state is everything that the server keeps but its trail: the rows of each table, and the names of all objects.
+// state is everything that the server keeps but its trail and who used what when: the rows of each table, and the names of
+// all objects.
 func (h *house) state() map[string][]string {
 	h.t.Helper()
 	state := map[string][]string{}
 	err := h.Registry.View(h.t.Context(), func(tx *store.Tx) error {
-		tables, err := texts(tx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit') ORDER BY name`)
+		tables, err := texts(tx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'iam_access') ORDER BY name`)
 		if err != nil {
 			return err
 		}
 		for _, table := range tables {
-			columns, err := texts(tx, `SELECT 'quote('||name||')' FROM pragma_table_info($1)`, table)
+			columns, err := texts(tx, `SELECT 'quote('||name||')' FROM pragma_table_info($1) WHERE name NOT LIKE 'used%'`, table)
 			if err != nil {
 				return err
 			}

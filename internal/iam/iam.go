@@ -33,6 +33,7 @@ type Store struct {
 	secrets seal.Key
 	now     func() time.Time
 	cache   cache
+	usage   *Usage
 	guesses guesses
 }
 
@@ -42,9 +43,13 @@ func New(c Config) *Store {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.usage = &Usage{db: s.db, now: s.now}
 	c.DB.Subscribe(s.cache.forget)
 	return s
 }
+
+// Usage is where it is noted who uses what.
+func (s *Store) Usage() *Usage { return s.usage }
 
 // View runs fn on one snapshot of the identities.
 func (s *Store) View(ctx context.Context, fn func(*store.Tx) error) error { return s.db.View(ctx, fn) }
