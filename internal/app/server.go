@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/awsapi"
+	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
@@ -40,6 +42,8 @@ type Options struct {
 	Evaluate func(policy.Request) policy.Decision
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Roots vouch for the servers that are spoken to; nil is the system's, among them those of SSL_CERT_FILE.
+	Roots *x509.CertPool
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 }
@@ -53,6 +57,7 @@ type Server struct {
 	log     *slog.Logger
 	state   *state
 	trail   *audit.Log
+	oidc    *federation.Verifier
 	public  *http.Server
 	admin   *http.Server
 	control *http.Server
@@ -160,15 +165,17 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
+		"organizations": access.OrganizationResources(st.organization),
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
 		Usage: st.iam.Usage(), Now: o.Now})
+	s.oidc = federation.NewVerifier(federation.Config{Now: o.Now, Roots: o.Roots})
 	s.Services = []*awsapi.Service{
 		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
-		sts.New(sts.Config{IAM: st.iam, Directory: directory, Now: o.Now}),
+		sts.New(sts.Config{IAM: st.iam, Directory: directory, OIDC: s.oidc, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
 	}
@@ -344,6 +351,9 @@ func (s *Server) release() error {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.oidc != nil {
+		s.oidc.Close()
 	}
 	s.running.Wait()
 	if s.Registry != nil {

@@ -331,14 +331,14 @@ func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 		return err
 	}
 	asked, err := x.op.ask(ctx, *call, in)
+	if asked.Account != "" {
+		x.entry.Account = asked.Account
+	}
 	if err != nil {
 		return err
 	}
 	if asked.Caller != nil {
 		call.Caller, x.entry.Caller = *asked.Caller, *asked.Caller
-	}
-	if asked.Account != "" {
-		x.entry.Account = asked.Account
 	}
 	x.entry.SharedWith = asked.SharedWith
 	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found

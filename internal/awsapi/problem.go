@@ -27,6 +27,7 @@ func (x *exchange) fail(err error) {
 			problem = x.problem(err)
 		}
 	}
+	x.explainDenial(err)
 	if problem.Status == http.StatusRequestEntityTooLarge {
 		x.w.Header().Set("Connection", "close")
 	}
@@ -41,10 +42,30 @@ func (x *exchange) fail(err error) {
 	WriteJSONError(x.w, x.id, x.version, problem)
 }
 
+// maxExplanation bounds the header that explains a denial, in characters: proxies take only so much of headers.
+const maxExplanation = 4096
+
+// explainDenial gives the client of a denied call what sts:DecodeAuthorizationMessage decodes for those of its account who
+// may know why.
+func (x *exchange) explainDenial(err error) {
+	var denied *access.DeniedError
+	if !errors.As(err, &denied) {
+		return
+	}
+	message := x.server.Door.Explain(x.r.Context(), x.entry)
+	if message == nil {
+		return
+	}
+	encoded, err := x.server.Directory.EncodeMessage(denied.Principal.Account, message)
+	if err == nil && len(encoded) <= maxExplanation {
+		x.w.Header().Set("X-Amzn-Authorization-Message", encoded)
+	}
+}
+
 // refuse records a request that was turned away before it could enter.
 func (x *exchange) refuse(err error, problem *Error) error {
 	var signature *sigv4.Error
-	if errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
+	if errors.Is(err, access.ErrNotAuthenticated) || errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
 		return x.server.Door.RefuseSignIn(x.r.Context(), x.entry, problem.Code, problem.Message)
 	}
 	return x.server.Door.Refuse(x.entry, problem.Code, problem.Message)

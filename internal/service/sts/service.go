@@ -6,11 +6,13 @@ package sts
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/sts"
+	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
 )
@@ -19,6 +21,9 @@ import (
 type Config struct {
 	IAM       *iam.Store
 	Directory *identity.Directory
+	// OIDC judges the tokens of identity providers.
+	OIDC *federation.Verifier
+	Log  *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -34,7 +39,7 @@ func New(c Config) *awsapi.Service {
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "sts.amazonaws.com", Problem: problem, Admit: admit}
 	for _, add := range []func(*awsapi.Service){
-		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addAccessKeyInfo, s.addAuthorizationMessage,
+		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addWebIdentity, s.addAccessKeyInfo, s.addAuthorizationMessage,
 	} {
 		add(out)
 	}
@@ -71,11 +76,20 @@ func invalidParameter(message string) *awsapi.Error {
 	return &awsapi.Error{Code: "InvalidParameterValue", Message: message, Status: http.StatusBadRequest}
 }
 
+// modeled are the names that the model has for the errors of identity providers.
+var modeled = map[federation.Code]string{
+	federation.InvalidIdentityToken: "InvalidIdentityTokenException", federation.ExpiredToken: "ExpiredTokenException",
+	federation.IDPRejectedClaim: "IDPRejectedClaimException", federation.IDPCommunicationError: "IDPCommunicationErrorException",
+}
+
 // problem turns what the domain refuses into what the client is told; nil for an error that no client can bring about.
 func problem(err error) *awsapi.Error {
 	var refused *iam.Error
 	var packed *identity.PackedError
+	var vouch *federation.Error
 	switch {
+	case errors.As(err, &vouch):
+		return api.Model.Error(modeled[vouch.Code], vouch.Message)
 	case errors.As(err, &packed):
 		return api.Model.Error("PackedPolicyTooLargeException", packed.Error())
 	case errors.As(err, &refused) && refused.Code == iam.AccessDenied:
