@@ -7,6 +7,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -73,6 +74,56 @@ func BenchmarkDecision(b *testing.B) {
 	decision, err := h.decide(b.Context(), r, r.Questions, nil)
 	if err != nil || !decision.Allowed {
 		b.Fatal(decision, err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if decision, err := h.decide(b.Context(), r, r.Questions, nil); err != nil || !decision.Allowed {
+			b.Fatal(decision, err)
+		}
+	}
+}
+
+// BenchmarkDecisionWithResources is the same on a repository that has a policy of twenty statements and tags, in a registry
+// that has such a policy too.
+func BenchmarkDecisionWithResources(b *testing.B) {
+	h := build(b, nil)
+	r := push()
+	r.Caller = busyUser(b, h)
+	r.Questions = policy.Ask([]string{"ecr:BatchGetImage"}, policy.Repository(region, account, "p-9-17/app"))
+	rules := registry.New(registry.Config{DB: h.db})
+	h.policies.Resources = map[string]Attached{"ecr": ECRResources(rules)}
+	err := h.db.Update(b.Context(), func(tx *store.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters, scan_on_push,
+			encryption_type, data_key, images) VALUES (1, $1, $2, 'p-9-17/app', 0, 'MUTABLE', '[]', 0, 'AES256', 'key', 0)`, account, region); err != nil {
+			return err
+		}
+		of := func(resource string) string {
+			var list []string
+			for i := range 20 {
+				list = append(list, fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%012d"},"Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"%s"}`, i, resource))
+			}
+			return `{"Version":"2012-10-17","Statement":[` + strings.Join(list, ",") + `]}`
+		}
+		for _, insert := range []struct {
+			query string
+			args  []any
+		}{
+			{`INSERT INTO repository_policy (repository, document) VALUES (1, $1)`, []any{of("*")}},
+			{`INSERT INTO registry_policy (account, region, document) VALUES ($1, $2, $3)`, []any{account, region, of("arn:aws:ecr:" + region + ":" + account + ":repository/*")}},
+			{`INSERT INTO resource_tag (repository, name, value) VALUES (1, 'Team', 'payments'), (1, 'Stage', 'test')`, nil},
+		} {
+			if _, err := tx.Exec(insert.query, insert.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := rules.Attached(b.Context(), region, r.Questions[0].Resource)
+	if err != nil || len(set.Policies) != 2 || len(set.Context) != 4 {
+		b.Fatal(set, err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -213,3 +213,35 @@ func TestRegistryPolicyBesideRepositoryPolicy(t *testing.T) {
 		}
 	}
 }
+
+// The policy of a registry opens nothing to those who have no identity, which takes the repository's own.
+func TestRegistryPolicyIsNotForNobody(t *testing.T) {
+	repository := Repository("us-east-1", "123456789012", "app")
+	everyone := func(kind Kind, effect string) *Policy {
+		p, err := Parse(kind, []byte(`{"Version":"2012-10-17","Statement":{"Effect":"`+effect+`","Principal":"*","Action":"ecr:*","Resource":"*"}}`), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	ofRegistry, ofRepository := everyone(KindRegistry, "Allow"), everyone(KindRepository, "Allow")
+	for name, tt := range map[string]struct {
+		who      Principal
+		policies []*Policy
+		allowed  bool
+	}{
+		"nobody, by the registry":            {anonymous, []*Policy{ofRegistry}, false},
+		"nobody, by the repository":          {anonymous, []*Policy{ofRepository}, true},
+		"nobody, by both":                    {anonymous, []*Policy{ofRepository, ofRegistry}, true},
+		"nobody, by both in another order":   {anonymous, []*Policy{ofRegistry, ofRepository}, true},
+		"nobody, denied by the registry":     {anonymous, []*Policy{ofRepository, everyone(KindRegistry, "Deny")}, false},
+		"a user, by the registry":            {aUser, []*Policy{ofRegistry}, true},
+		"a root of another, by the registry": {Principal{ARN: "arn:aws:iam::999999999999:root", Account: "999999999999", Root: true}, []*Policy{ofRegistry}, true},
+	} {
+		d := Evaluate(Request{Principal: tt.who, Questions: Ask([]string{"ecr:BatchGetImage"}, repository)},
+			PolicySet{Resources: map[Resource]ResourceSet{repository: {Policies: tt.policies}}})
+		if d.Allowed != tt.allowed {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
