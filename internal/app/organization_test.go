@@ -1,13 +1,16 @@
 package app_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/secret"
+	"github.com/coffer-registry/coffer/internal/sigv4"
 )
 
 // memberRoot are the credentials of a member's root: the other example of the AWS documentation.
@@ -20,19 +23,25 @@ type company struct {
 	account, root      string
 }
 
-// found makes a company. The member's root gets its key from a start with the member as the first account, since no root
-// but that one has a key.
+// found makes a company in a data folder, and leaves its server running.
 func found(t *testing.T) company {
-	data := t.TempDir() + "/data"
-	s := coffertest.Start(t, coffertest.Data(data))
-	account := s.CreateAccount("member")
-	s.Stop()
-	s = coffertest.Start(t, coffertest.Data(data), func(c *app.Config, _ *app.Options) {
-		c.Account, c.RootAccessKeyID, c.RootSecretAccessKey = account, memberRoot.AccessKeyID, secret.New(memberRoot.SecretAccessKey)
-	})
+	t.Helper()
+	s, account := foundIn(t, t.TempDir()+"/data")
 	var listed struct{ Roots []struct{ ID string } }
 	s.MustOrganizations("ListRoots", struct{}{}, &listed)
 	return company{management: s.InRegistry(coffertest.Account), member: s.As(memberRoot).InRegistry(account), account: account, root: listed.Roots[0].ID}
+}
+
+// foundIn makes the accounts of a company. The member's root gets its key from a start with the member as the first account,
+// since no root but that one has a key.
+func foundIn(t *testing.T, data string) (s *coffertest.Server, account string) {
+	t.Helper()
+	s = coffertest.Start(t, coffertest.Data(data))
+	account = s.CreateAccount("member")
+	s.Stop()
+	return coffertest.Start(t, coffertest.Data(data), func(c *app.Config, _ *app.Options) {
+		c.Account, c.RootAccessKeyID, c.RootSecretAccessKey = account, memberRoot.AccessKeyID, secret.New(memberRoot.SecretAccessKey)
+	}), account
 }
 
 // control attaches a policy to a target and returns its id.
@@ -189,5 +198,23 @@ func TestClosedAccount(t *testing.T) {
 	c.management.MustOrganizations("DescribeAccount", map[string]string{"AccountId": c.account}, &out)
 	if out.Account.Status != "SUSPENDED" || out.Account.State != "CLOSED" {
 		t.Errorf("it is %+v", out.Account)
+	}
+}
+
+// A region that is served later has registries of all accounts.
+func TestRegionsAreServedToAllAccounts(t *testing.T) {
+	data := t.TempDir() + "/data"
+	s, account := foundIn(t, data)
+	s.Stop()
+	s = coffertest.Start(t, coffertest.Data(data), func(c *app.Config, _ *app.Options) { c.Region = []string{"eu-west-1", coffertest.Region} })
+	member := s.As(memberRoot)
+	body := []byte(`{"repositoryName":"app"}`)
+	r := member.Request(http.MethodPost, "/", bytes.NewReader(body), "Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921.CreateRepository")
+	credentials := sigv4.Credentials{AccessKeyID: memberRoot.AccessKeyID, Secret: secret.New(memberRoot.SecretAccessKey)}
+	if err := sigv4.Sign(r, body, credentials, sigv4.Scope{Region: "eu-west-1", Service: "ecr"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if r := member.Do(r); r.Status != http.StatusOK || !strings.Contains(string(r.Body), "arn:aws:ecr:eu-west-1:"+account+":repository/app") {
+		t.Errorf("status %d: %s", r.Status, r.Body)
 	}
 }
