@@ -218,3 +218,20 @@ func TestRegionsAreServedToAllAccounts(t *testing.T) {
 		t.Errorf("status %d: %s", r.Status, r.Body)
 	}
 }
+
+// Users of the management account get into an account that was made, by its role: whose trail has it too, and which may do
+// everything there. Nobody else gets in.
+func TestAccessToNewAccount(t *testing.T) {
+	s := coffertest.Start(t)
+	account := s.CreateAccount("member")
+	in := map[string]any{"RoleArn": "arn:aws:iam::" + account + ":role/OrganizationAccountAccessRole", "RoleSessionName": "admin"}
+	wantStatus(t, user(s, "bob", document("Allow", "ecr:*", "*")).Query("sts", "AssumeRole", in), http.StatusForbidden, "AccessDenied")
+	wantStatus(t, s.Query("sts", "AssumeRole", in), http.StatusForbidden, "AccessDenied")
+	ann := user(s, "ann", document("Allow", "sts:AssumeRole", "*"))
+	admin := s.As(ann.MustQuery("sts", "AssumeRole", in).KeyOf()).InRegistry(account)
+	if arn := admin.MustQuery("sts", "GetCallerIdentity", nil).Text("Arn"); arn != "arn:aws:sts::"+account+":assumed-role/OrganizationAccountAccessRole/admin" {
+		t.Errorf("it is %s", arn)
+	}
+	s.MustOrganizations("CloseAccount", map[string]string{"AccountId": account}, nil)
+	wantStatus(t, admin.ECR("DescribeRepositories", struct{}{}), http.StatusBadRequest, "UnrecognizedClientException")
+}

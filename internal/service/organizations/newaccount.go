@@ -1,6 +1,7 @@
 package organizations
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -69,6 +70,13 @@ func (a *Accounts) make(tx *store.Tx, id string, n NewAccount) error {
 		return err
 	}
 	if err := a.Organization.Tag(tx, id, n.Tags); err != nil {
+		return err
+	}
+	info, err := a.Organization.Info(tx)
+	if err != nil {
+		return err
+	}
+	if err := a.IAM.CreateAccessRole(tx, id, cmp.Or(n.Role, DefaultRole), info.Management); err != nil {
 		return err
 	}
 	return a.Keyring.Ensure(tx, Scopes(a.Regions, id)...)
