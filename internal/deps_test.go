@@ -69,6 +69,9 @@ var outside = []struct {
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
 	{"github.com/prometheus/client_golang", []string{"app"}, "metrics are served by app alone"},
 	{"github.com/go-jose/go-jose/v4", []string{"federation"}, "tokens of outside providers are verified in one place"},
+	{"rsc.io/qr", []string{"service/iam"}, "the seeds of MFA devices are shown as pictures to be scanned"},
+	{"github.com/russellhaering/goxmldsig", []string{"federation"}, "signatures of XML are dangerous enough in one place"},
+	{"github.com/beevik/etree", []string{"federation"}, "it comes with goxmldsig"},
 	{"github.com/alecthomas/kong", []string{"../cmd/coffer"}, "flags belong to the commands"},
 }
 

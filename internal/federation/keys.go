@@ -98,11 +98,10 @@ func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 
 func parseKey(v strictjson.Value) (jose.JSONWebKey, bool) {
 	var k jose.JSONWebKey
-	use := v.Member("use")
-	// A provider that publishes a private key is not to be believed.
-	if v.Member("d").Kind() != strictjson.Absent || use.Kind() == strictjson.String && use.String() != "sig" {
+	if use := v.Member("use"); use.Kind() == strictjson.String && use.String() != "sig" {
 		return k, false
 	}
+	// A private key that was published is not public: others may sign with it.
 	if err := json.Unmarshal(v.Raw(), &k); err != nil || !k.Valid() || !k.IsPublic() {
 		return k, false
 	}
