@@ -186,6 +186,24 @@ func TestSettingsByName(t *testing.T) {
 	}
 }
 
+// Whoever may not do something is not told whether that is there; whoever may, is.
+func TestDeniedBeforeNotFound(t *testing.T) {
+	root := coffertest.Start(t)
+	ann := user(root, "ann", document("Allow", "ecr:GetAuthorizationToken", "*"), document("Allow", "ecr:*", "arn:aws:ecr:us-east-1:123456789012:repository/team/*"))
+	token := ann.Token()
+	list := func(name string) (api, v2 coffertest.Response) {
+		return ann.ECR("ListImages", map[string]any{"repositoryName": name}), ann.V2(token, http.MethodGet, "/v2/"+name+"/tags/list", nil)
+	}
+	api, v2 := list("no/such")
+	message := deniedTo("arn:aws:iam::123456789012:user/ann", "ecr:ListImages", coffertest.Account, "no/such", "identity-based")
+	wantMessage(t, api, http.StatusBadRequest, "AccessDeniedException", message)
+	wantMessage(t, v2, http.StatusForbidden, "DENIED", message)
+	api, v2 = list("team/none")
+	const none = "The repository with name 'team/none' does not exist in the registry with id '123456789012'"
+	wantMessage(t, api, http.StatusBadRequest, "RepositoryNotFoundException", none)
+	wantMessage(t, v2, http.StatusNotFound, "NAME_UNKNOWN", none)
+}
+
 // resourcePolicy is a policy of one statement for the repository that has it.
 func resourcePolicy(effect, principal string, actions ...string) string {
 	text, _ := json.Marshal(actions)

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/policy"
 )
 
 // releases is a user's policy under which nobody but others touches tags that begin with prod-.
@@ -127,4 +129,39 @@ func TestTagsInABatch(t *testing.T) {
 	wantStatus(t, get("dev-1", "dev-2"), http.StatusOK, "")
 	wantStatus(t, get("dev-1", "prod-1"), http.StatusBadRequest, "AccessDeniedException")
 	wantStatus(t, get("prod-1", "dev-1", "dev-2"), http.StatusBadRequest, "AccessDeniedException")
+}
+
+// A tag that an image gets while the gate is asked about its deletion does not go with it unasked.
+func TestTagThatComesBetween(t *testing.T) {
+	var s *coffertest.Server
+	var between func()
+	s = coffertest.Start(t, func(_ *app.Config, o *app.Options) {
+		o.Evaluate = func(r policy.Request) policy.Decision {
+			if between != nil && r.Questions[0].Action == "ecr:BatchDeleteImage" {
+				push := between
+				between = nil
+				push()
+			}
+			return policy.Decision{Allowed: true}
+		}
+	})
+	s.CreateRepository("team/app")
+	token := s.Token()
+	digest, manifest := s.PushImage(token, "team/app", "dev-1", []byte("layer"))
+	for tag, remove := range map[string]func() coffertest.Response{
+		"prod-1": func() coffertest.Response {
+			return s.ECR("BatchDeleteImage", map[string]any{"repositoryName": "team/app", "imageIds": []any{map[string]string{"imageDigest": digest}}})
+		},
+		"prod-2": func() coffertest.Response {
+			return s.V2(token, http.MethodDelete, "/v2/team/app/manifests/"+digest, nil)
+		},
+	} {
+		between = func() { s.PushManifest(token, "team/app", tag, manifest) }
+		r := remove()
+		if r.Status < 500 || r.Message() != "The tags of the image changed while it was being deleted. Try again." {
+			t.Errorf("%s: status %d: %s", tag, r.Status, r.Body)
+		}
+		wantStatus(t, s.V2(token, http.MethodGet, "/v2/team/app/manifests/"+tag, nil), http.StatusOK, "")
+	}
+	wantStatus(t, s.V2(token, http.MethodDelete, "/v2/team/app/manifests/"+digest, nil), http.StatusAccepted, "")
 }

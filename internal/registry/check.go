@@ -26,7 +26,7 @@ type Checked struct {
 // error is one that keeps the check from going on.
 func (r *Registry) Check(ctx context.Context, fault func(string), progress func(Checked)) (Checked, error) {
 	c := &checker{r: r, ctx: ctx, fault: fault, progress: progress, parts: map[string]int64{}}
-	err := errors.Join(c.registries(), c.repositories(), c.layers(), c.uploads(), c.garbage(), c.objects())
+	err := errors.Join(c.registries(), c.repositories(), c.policies(), c.layers(), c.uploads(), c.garbage(), c.objects())
 	return c.done, err
 }
 

@@ -45,6 +45,8 @@ func newChecked(t *testing.T) *checked {
 	c.must(err)
 	c.must(errors.Join(tr.Finish(t.Context(), []oci.Digest{oci.DigestOf(nil)}, false), tr.Close()))
 	c.orphaned = tr.Upload().object
+	c.must(c.setPolicy(c.app, pullBy("111122223333")))
+	c.must(c.putRegistryPolicy(abroad, strings.ReplaceAll(registryPolicy("ecr:*"), "us-east-1", "eu-central-1")))
 	c.pushImage(c.create("gone"), "v1", "of a deleted repository")
 	c.must(c.deleteRepository(home, "gone", true))
 	return c
@@ -162,6 +164,12 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"garbage that is being written": {func(c *checked) func() {
 			return c.sql(`INSERT INTO garbage (object, since) VALUES ($1, 0)`, c.upload.object)
 		}, []string{"it is to be deleted, and a layer or an upload counts on it"}},
+		"a policy of a repository": {func(c *checked) func() {
+			return c.sql(`UPDATE repository_policy SET document = '{' WHERE repository = $1`, c.app.id)
+		}, []string{"repository 123456789012/us-east-1/app: its policy can't be read"}},
+		"a policy of a registry": {func(c *checked) func() {
+			return c.sql(`INSERT INTO registry_policy (account, region, document) VALUES ('123456789012', 'us-east-1', '{}')`)
+		}, []string{"registry 123456789012/us-east-1: its policy can't be read"}},
 		"a key of an upload":   {func(c *checked) func() { return c.sql(`UPDATE upload SET data_key = $1`, []byte("wrong")) }, []string{"the wrapped data key does not open"}},
 		"a state of an upload": {func(c *checked) func() { return c.sql(`UPDATE upload SET state = $1`, make([]byte, 100)) }, []string{"the state of upload"}},
 		"an upload without bytes": {func(c *checked) func() { return func() { c.must(os.Remove(c.file(c.upload.object) + ".part")) } },

@@ -131,6 +131,8 @@ func (e *env) fill() {
 		`INSERT INTO image_layer (repository, image, layer) SELECT $1, 'image' || i, 'layer' || i FROM n`,
 		`INSERT INTO image_child (repository, parent, child) SELECT $1, 'image' || i, 'image' || i + 1 FROM n`,
 		`INSERT INTO resource_tag (repository, name, value) SELECT i, 'name', '' FROM n`,
+		`INSERT INTO repository_policy (repository, document) SELECT i, '{}' FROM n`,
+		`INSERT INTO registry_policy (account, region, document) SELECT '123456789012', 'region-' || i, '{}' FROM n`,
 		`INSERT INTO garbage (object, since) SELECT 'garbage' || i, 0 FROM n`,
 	} {
 		e.update(func(tx *store.Tx) error {
@@ -147,6 +149,7 @@ func (e *env) fill() {
 // scans are the statements that go over a whole table, and why they may.
 var scans = map[string]string{
 	"SELECT account, region, repositories, (SELECT count(*) FROM repository":                                "the check reads all; there is a row a registry",
+	"SELECT account, region, document FROM registry_policy":                                                 "the check reads all; there is a row a registry",
 	"SELECT object FROM garbage WHERE EXISTS":                                                               "the check reads all",
 	"SELECT object FROM layer WHERE object = $1 UNION ALL":                                                  "uploads under way are few",
 	"SELECT object FROM garbage WHERE object > $1":                                                          "all garbage is to be swept",
