@@ -28,7 +28,7 @@ type asked struct {
 // operations are those of every service that is served, each at least once, in files of their own.
 var operations = map[string][]asked{
 	"ecr":           ecrOperations,
-	"iam":           slices.Concat(iamProviderOperations, iamUserOperations),
+	"iam":           slices.Concat(iamProviderOperations, iamReportOperations, iamUserOperations),
 	"sts":           stsOperations,
 	"organizations": organizationsOperations,
 }

@@ -142,6 +142,9 @@ var javaEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
 func compilePattern(pattern string) (*regexp.Regexp, error) {
 	pattern = strings.ReplaceAll(pattern, `\u10000-\u10FFFF`, `\x{10000}-\x{10FFFF}`)
 	pattern = javaEscape.ReplaceAllString(pattern, `\x{$1}`)
+	// Expressions in linear time have no look-ahead. The only one in the models is that no hyphen follows a hyphen, which
+	// this says too, but for the length, which has bounds of its own.
+	pattern = strings.ReplaceAll(pattern, `([a-z0-9]|-(?!-)){1,61}[a-z0-9]`, `(-?[a-z0-9])+`)
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 

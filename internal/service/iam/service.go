@@ -3,16 +3,24 @@
 package iam
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/policy"
 )
 
 // Config is what the service works with.
 type Config struct {
 	IAM *iam.Store
+	// Gather finds what the gate would decide by, as access.Policies does.
+	Gather func(ctx context.Context, caller identity.Caller, region string, q policy.Question, given policy.Context, now time.Time) (policy.Request, policy.PolicySet, error)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 }
 
 // service holds the operations' dependencies.
@@ -20,10 +28,14 @@ type service struct{ Config }
 
 // New returns the service.
 func New(c Config) *awsapi.Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "iam.amazonaws.com", Problem: problem}
 	for _, add := range []func(*awsapi.Service){
 		s.addUsers, s.addGroups, s.addAccessKeys, s.addUserTags, s.addInlinePolicies, s.addOIDCProviders, s.addMFADevices,
+		s.addAliases, s.addSummary, s.addCredentialReports, s.addServiceAccess, s.addSimulator, s.addContextKeys,
 	} {
 		add(out)
 	}
