@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/iam"
@@ -25,5 +26,27 @@ func IAMResources(s *iam.Store) Attached {
 			set.Policies = []*policy.Policy{st.Trust}
 		}
 		return set, nil
+	}
+}
+
+// overrideTags puts the tags that go on from the caller's session in place of those of the same keys that a role has which
+// the caller wants to assume, since that is what they are going to be in the role's session.
+func (c *circumstances) overrideTags(tags map[string]string) {
+	if len(tags) == 0 {
+		return
+	}
+	for resource, set := range c.resources {
+		if len(set.Policies) == 0 || set.Policies[0].Kind() != policy.KindTrust {
+			continue
+		}
+		set.Context = maps.Clone(set.Context)
+		for key, value := range tags {
+			for _, name := range []string{"aws:resourcetag/", "iam:resourcetag/"} {
+				if name += strings.ToLower(key); set.Context[name] != nil {
+					set.Context[name] = []string{value}
+				}
+			}
+		}
+		c.resources[resource] = set
 	}
 }

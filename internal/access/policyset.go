@@ -42,7 +42,13 @@ func (p *Policies) gather(ctx context.Context, caller identity.Caller, region st
 		principal.Management, set.SCP = standing.Management, standing.SCP
 		place.putPrincipal(standing)
 	}
-	return set, principal, p.ofResources(ctx, region, questions, place)
+	if err := p.ofResources(ctx, region, questions, place); err != nil {
+		return set, principal, err
+	}
+	if caller.Session != nil {
+		place.overrideTags(caller.Session.TransitiveTags())
+	}
+	return set, principal, nil
 }
 
 // ofCaller finds the policies on the principal's side.

@@ -209,7 +209,16 @@ type shownAssignment struct {
 // onOwner makes the question of an operation on the devices of one user, by its name: about the user, and about the root
 // where its account's id stands for a user name.
 func onOwner[I, O any](s *service, op awsapi.Op[I, O], name func(*I) string) awsapi.Op[I, O] {
-	return onEntity(s, iam.KindUser, op, name, nil)
+	op = onEntity(s, iam.KindUser, op, name, nil)
+	ask := op.Ask
+	op.Ask = func(ctx context.Context, c awsapi.Call, in *I) (awsapi.Asked, error) {
+		a, err := ask(ctx, c, in)
+		if err == nil && name(in) == c.Caller.Principal.Account && c.Caller.Principal.Root {
+			a.Questions = policy.Ask([]string{op.Action}, policy.Resource{ARN: c.Caller.Principal.ARN, Account: c.Caller.Principal.Account})
+		}
+		return a, err
+	}
+	return op
 }
 
 // deviceOwner finds whose devices an operation is about: a user's, by name, or the caller's own. The account's id in place
