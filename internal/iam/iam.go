@@ -35,6 +35,7 @@ type Store struct {
 	cache   cache
 	usage   *Usage
 	guesses guesses
+	hashing *hashing
 }
 
 // New returns the store of c.
@@ -43,7 +44,7 @@ func New(c Config) *Store {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.usage = &Usage{db: s.db, now: s.now}
+	s.usage, s.hashing = &Usage{db: s.db, now: s.now}, newHashing()
 	c.DB.Subscribe(s.cache.forget)
 	return s
 }

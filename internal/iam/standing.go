@@ -112,6 +112,13 @@ func (s *Store) standing(tx *store.Tx, account, id string) (*Standing, error) {
 	for _, g := range grants {
 		st.Policies = append(st.Policies, g.Policy)
 	}
+	if st.Kind == KindUser {
+		own, err := s.ofPasswordPolicy(tx, account)
+		if err != nil {
+			return nil, err
+		}
+		st.Policies = append(st.Policies, own...)
+	}
 	if st.BoundaryARN != "" {
 		boundary, err := s.managed(tx, st.BoundaryARN)
 		if err != nil {

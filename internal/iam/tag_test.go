@@ -49,6 +49,7 @@ func TestTagsReplaceWithoutRegardToCase(t *testing.T) {
 }
 
 func TestTagsAreRefused(t *testing.T) {
+	s := newStore(t)
 	for name, test := range map[string]struct {
 		tags []Tag
 		want Error
@@ -60,9 +61,8 @@ func TestTagsAreRefused(t *testing.T) {
 		"too many":          {many("k", tagsPerOwner), Error{LimitExceeded, "The number of tags has reached the maximum limit of 50."}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
-			tagged(t, s, "AIDA1", Tag{"before", "1"})
-			got, refusal := tagged(t, s, "AIDA1", test.tags...)
+			tagged(t, s, "AIDA of "+name, Tag{"before", "1"})
+			got, refusal := tagged(t, s, "AIDA of "+name, test.tags...)
 			if refusal == nil || *refusal != test.want {
 				t.Errorf("the refusal: %v", refusal)
 			}
@@ -71,7 +71,6 @@ func TestTagsAreRefused(t *testing.T) {
 			}
 		})
 	}
-	s := newStore(t)
 	if _, refusal := tagged(t, s, "AIDA1", many("k", tagsPerOwner)...); refusal != nil {
 		t.Errorf("as many as the quota allows: %v", refusal)
 	}

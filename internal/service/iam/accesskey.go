@@ -104,8 +104,10 @@ func (s *service) userOrRoot(tx *store.Tx, c awsapi.Call, name string) (*iam.Use
 		u, err := s.IAM.UserByID(tx, account, c.Caller.Principal.ID)
 		return &u, err
 	}
-	return nil, iam.Errorf(iam.ValidationError, "Must specify userName when calling with non-User credentials")
+	return nil, errNoUser
 }
+
+var errNoUser = iam.Errorf(iam.ValidationError, "Must specify userName when calling with non-User credentials")
 
 func (s *service) listAccessKeys(ctx context.Context, c awsapi.Call, in *api.ListAccessKeysRequest) (*api.ListAccessKeysResponse, error) {
 	var user *iam.User

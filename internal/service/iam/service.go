@@ -34,7 +34,7 @@ func New(c Config) *awsapi.Service {
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "iam.amazonaws.com", Problem: problem, Admit: admit}
 	for _, add := range []func(*awsapi.Service){
-		s.addUsers, s.addGroups, s.addAccessKeys, s.addUserTags, s.addInlinePolicies, s.addOIDCProviders, s.addMFADevices,
+		s.addUsers, s.addGroups, s.addAccessKeys, s.addLoginProfiles, s.addPasswordPolicy, s.addUserTags, s.addInlinePolicies, s.addOIDCProviders, s.addMFADevices,
 		s.addAliases, s.addSummary, s.addCredentialReports, s.addServiceAccess, s.addSimulator, s.addContextKeys,
 	} {
 		add(out)

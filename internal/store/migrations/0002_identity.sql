@@ -34,6 +34,8 @@ CREATE TABLE iam_user (
     created_at       BIGINT NOT NULL,
     boundary         TEXT   NOT NULL,
     password         BYTEA,
+    -- When there came to be a password, and when it was set last.
+    password_made_at BIGINT,
     password_set_at  BIGINT,
     password_reset   BIGINT NOT NULL,
     password_used_at BIGINT,
