@@ -47,10 +47,24 @@ func TestMetadata(t *testing.T) {
 	h.refuses("metadata that ended", h.response(federationtest.SAMLResponse{}), InvalidIdentityToken, "SAML provider metadata has expired")
 }
 
+// The earliest end counts, wherever it is.
+func TestMetadataEnd(t *testing.T) {
+	h := newSAMLHouse(t)
+	end := h.clock.now().UTC()
+	m := h.metadata(h.idp.Metadata(func(r *etree.Element) {
+		r.CreateAttr("validUntil", end.Format(time.RFC3339))
+		federationtest.Find(r, "IDPSSODescriptor").CreateAttr("validUntil", end.Add(time.Hour).Format(time.RFC3339))
+	}))
+	if !m.ValidUntil.Equal(end) {
+		t.Error(m.ValidUntil)
+	}
+}
+
 // As at AWS, when a certificate in the metadata ends does not matter.
 func TestEndedCertificate(t *testing.T) {
 	h := newSAMLHouse(t)
-	h.clock.advance(2 * 366 * 24 * time.Hour)
+	h.idp.Certify(time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0))
+	h.provider.Metadata = h.metadata(h.idp.Metadata())
 	h.accepts("after the certificate's end", h.response(federationtest.SAMLResponse{}))
 }
 
@@ -94,7 +108,8 @@ func TestRefusedMetadata(t *testing.T) {
 		k := federationtest.Find(r, "KeyDescriptor")
 		for range maxCertificates {
 			another := k.Copy()
-			federationtest.Find(another, "X509Certificate").SetText(base64.StdEncoding.EncodeToString(federationtest.NewSAMLProvider(t).Certificate.Raw))
+			idp.Certify(time.Now(), time.Now().Add(time.Hour))
+			federationtest.Find(another, "X509Certificate").SetText(base64.StdEncoding.EncodeToString(idp.Certificate.Raw))
 			k.Parent().AddChild(another)
 		}
 	})

@@ -207,6 +207,7 @@ func TestRefusedAssertions(t *testing.T) {
 		sentence   string
 	}{
 		"roles without providers":   {map[string][]string{"Role": {roleARN, providerARN}}, sentenceBad},
+		"two providers":             {map[string][]string{"Role": {providerARN + "," + providerARN}}, sentenceBad},
 		"two roles":                 {map[string][]string{"Role": {roleARN + "," + roleARN}}, sentenceBad},
 		"two session names":         {map[string][]string{"RoleSessionName": {"alice", "bob"}}, sentenceBad},
 		"no session name":           {map[string][]string{"RoleSessionName": nil}, "RoleSessionName is required in AuthnResponse"},
@@ -269,6 +270,8 @@ func TestAcceptedAssertions(t *testing.T) {
 			t.Errorf("%q is AWS's", endpoint)
 		}
 	}
+	h.provider.Endpoints = []string{""}
+	h.refuses("no recipient", h.response(federationtest.SAMLResponse{Edit: set("SubjectConfirmationData", "Recipient", "")}), InvalidIdentityToken, sentenceBad)
 	h.provider.Endpoints = []string{"https://coffer.example.com/saml"}
 	a := h.accepts("an endpoint of our own", h.response(federationtest.SAMLResponse{Recipient: "https://coffer.example.com/saml", Audience: "https://coffer.example.com/saml"}))
 	if a.Audience != "https://coffer.example.com/saml" {
@@ -301,7 +304,14 @@ func TestComments(t *testing.T) {
 		name.CreateComment("")
 		name.CreateText("x")
 	}}), InvalidIdentityToken, sentenceSig)
-	// Values of attributes and audiences are read in the same way.
+	name := etree.NewElement("NameID")
+	name.SetText("admin")
+	name.CreateComment("")
+	name.CreateText(".evil")
+	if got := textIn(name); got != "admin.evil" {
+		t.Error(got)
+	}
+	// Values of attributes are read in the same way.
 	a := h.accepts("comments in roles", h.response(federationtest.SAMLResponse{Tamper: func(r *etree.Element) {
 		for _, v := range r.FindElements(".//AttributeValue") {
 			v.InsertChildAt(0, etree.NewComment("arn:aws:iam::123456789012:role/Admin,"))
@@ -312,78 +322,136 @@ func TestComments(t *testing.T) {
 	}
 }
 
+// refusesFor expects the sentence of bad signatures, and a reason that tells which check it was.
+func (h *samlHouse) refusesFor(what, reason string, response secret.Text) {
+	h.Helper()
+	h.refuses(what, response, InvalidIdentityToken, sentenceSig)
+	if _, err := h.verifier.VerifySAML(h.provider, response); err == nil || !strings.Contains(err.Error(), reason) {
+		h.Errorf("%s: %v, want the reason %q", what, err, reason)
+	}
+}
+
+const (
+	reasonWrong     = "the signature is of none of the provider's certificates"
+	reasonSignature = "the signature is not as it must be"
+	reasonReference = "the signature does not have exactly one reference"
+	reasonElement   = "the signature is of another element"
+	reasonAlgorithm = "the signature is of an algorithm that is not accepted"
+	reasonTransform = "the signature has transforms that are not accepted"
+	reasonPlace     = "the response has elements where they don't belong"
+	reasonStray     = "the response has a signature where it doesn't belong"
+	reasonID        = "the response has an id twice"
+	reasonOne       = "the response does not have exactly one assertion"
+)
+
+func signature(r *etree.Element) *etree.Element { return federationtest.Find(r, "Signature") }
+
+func take(e *etree.Element) *etree.Element {
+	e.Parent().RemoveChild(e)
+	return e
+}
+
 func TestSignatures(t *testing.T) {
 	h := newSAMLHouse(t)
-	signature := func(r *etree.Element) *etree.Element { return federationtest.Find(r, "Signature") }
+	for what, c := range map[string]struct {
+		tamper func(*etree.Element)
+		reason string
+	}{
+		"unsigned":             {func(r *etree.Element) { take(signature(r)) }, errUnsigned.Error()},
+		"another subject":      {setText("NameID", "mallory"), reasonWrong},
+		"another role":         {setText("AttributeValue", "arn:aws:iam::123456789012:role/Admin,"+providerARN), reasonWrong},
+		"another time":         {set("Conditions", "NotOnOrAfter", "2099-01-01T00:00:00Z"), reasonWrong},
+		"an attribute more":    {set("Assertion", "Consent", "yes"), reasonWrong},
+		"an element more":      {func(r *etree.Element) { federationtest.Find(r, "AttributeStatement").CreateElement("saml:Attribute") }, reasonWrong},
+		"an element less":      {remove("Conditions"), reasonWrong},
+		"a space more":         {func(r *etree.Element) { federationtest.Find(r, "Subject").CreateText(" ") }, reasonWrong},
+		"another digest":       {setText("DigestValue", base64.StdEncoding.EncodeToString(make([]byte, 32))), reasonWrong},
+		"no digest":            {setText("DigestValue", ""), reasonWrong},
+		"another signature":    {setText("SignatureValue", base64.StdEncoding.EncodeToString(make([]byte, 256))), reasonWrong},
+		"no signature":         {setText("SignatureValue", ""), reasonWrong},
+		"another id":           {set("Assertion", "ID", "_other"), reasonElement},
+		"no id":                {unset("Assertion", "ID"), reasonElement},
+		"no id, no reference":  {func(r *etree.Element) { unset("Assertion", "ID")(r); set("Reference", "URI", "#")(r) }, reasonElement},
+		"reference to all":     {set("Reference", "URI", ""), reasonElement},
+		"reference to another": {set("Reference", "URI", "#_other"), reasonElement},
+		"reference to nothing": {unset("Reference", "URI"), reasonElement},
+		"no value":             {remove("SignatureValue"), reasonSignature},
+		"value twice":          {twice("SignatureValue"), reasonSignature},
+		"no signed info":       {remove("SignedInfo"), reasonSignature},
+		"signed info twice":    {twice("SignedInfo"), reasonSignature},
+		"reference twice":      {twice("Reference"), reasonSignature},
+		"another method":       {twice("SignatureMethod"), reasonSignature},
+		"something signed too": {func(r *etree.Element) { federationtest.Find(r, "SignedInfo").CreateElement("ds:More") }, reasonSignature},
+		"another name space":   {func(r *etree.Element) { signature(r).CreateAttr("xmlns:ds", "urn:example") }, reasonSignature},
+		"no reference":         {func(r *etree.Element) { federationtest.Find(r, "Reference").Tag = "Manifest" }, reasonReference},
+		"digest twice":         {twice("DigestValue"), reasonReference},
+		"no transforms":        {remove("Transforms"), reasonReference},
+		"transforms twice":     {twice("Transforms"), reasonReference},
+		"other transforms":     {func(r *etree.Element) { federationtest.Find(r, "Transforms").Tag = "Other" }, "the signature has no transforms"},
+		"no first transform":   {remove("Transform"), reasonTransform},
+		"one transform more":   {twice("Transform"), reasonTransform},
+		"comments that count":  {set("Transforms/Transform[2]", "Algorithm", canonical+"WithComments"), reasonTransform},
+		"XPath":                {set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"), reasonTransform},
+		"XSLT":                 {set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"), reasonTransform},
+		"inclusive form":       {set("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"), reasonAlgorithm},
+		"SHA-1":                {set("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"), reasonAlgorithm},
+		"RSA with SHA-1":       {set("SignatureMethod", "Algorithm", dsig.RSASHA1SignatureMethod), reasonAlgorithm},
+		"HMAC":                 {set("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"), reasonAlgorithm},
+		"two signatures": {func(r *etree.Element) {
+			signature(r).Parent().AddChild(signature(r).Copy())
+		}, "an element has more than one signature"},
+		"the assertion's signature in the response": {func(r *etree.Element) { r.AddChild(take(signature(r))) }, reasonElement},
+		"an object in the signature":                {func(r *etree.Element) { signature(r).CreateElement("ds:Object") }, reasonPlace},
+		"not a response":                            {func(r *etree.Element) { r.Tag = "ArtifactResponse" }, "it is not a SAML response"},
+	} {
+		h.refusesFor(what, c.reason, h.response(federationtest.SAMLResponse{Tamper: c.tamper}))
+	}
 	for what, tamper := range map[string]func(*etree.Element){
-		"unsigned":                func(r *etree.Element) { signature(r).Parent().RemoveChild(signature(r)) },
+		"another status":          set("StatusCode", "Reason", "none"),
 		"another subject":         setText("NameID", "mallory"),
-		"another role":            setText("AttributeValue", "arn:aws:iam::123456789012:role/Admin,"+providerARN),
-		"another time":            set("Conditions", "NotOnOrAfter", "2099-01-01T00:00:00Z"),
-		"another id":              set("Assertion", "ID", "_other"),
-		"no id":                   unset("Assertion", "ID"),
-		"an attribute more":       set("Assertion", "Consent", "yes"),
-		"an element more":         func(r *etree.Element) { federationtest.Find(r, "AttributeStatement").CreateElement("saml:Attribute") },
-		"an element less":         remove("Conditions"),
-		"a space more":            func(r *etree.Element) { federationtest.Find(r, "Subject").CreateText(" ") },
-		"another digest":          setText("DigestValue", base64.StdEncoding.EncodeToString(make([]byte, 32))),
-		"no digest":               setText("DigestValue", ""),
-		"another signature":       setText("SignatureValue", base64.StdEncoding.EncodeToString(make([]byte, 256))),
-		"no signature":            setText("SignatureValue", ""),
-		"no signature value":      remove("SignatureValue"),
-		"signature value twice":   twice("SignatureValue"),
-		"no signed info":          remove("SignedInfo"),
-		"signed info twice":       twice("SignedInfo"),
-		"no reference":            remove("Reference"),
-		"reference twice":         twice("Reference"),
-		"reference to everything": set("Reference", "URI", ""),
-		"reference to another":    set("Reference", "URI", "#_other"),
-		"reference to nothing":    unset("Reference", "URI"),
-		"no transforms":           remove("Transforms"),
-		"transforms twice":        twice("Transforms"),
-		"no first transform":      remove("Transform"),
-		"one transform more":      twice("Transform"),
-		"comments that count":     set("Transforms/Transform[2]", "Algorithm", canonical+"WithComments"),
-		"XPath":                   set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"),
-		"XSLT":                    set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"),
-		"inclusive form":          set("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
-		"SHA-1":                   set("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"),
-		"RSA with SHA-1":          set("SignatureMethod", "Algorithm", dsig.RSASHA1SignatureMethod),
-		"HMAC":                    set("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"),
-		"signature twice":         twice("Signature"),
-		"signature of no space":   func(r *etree.Element) { signature(r).CreateAttr("xmlns:ds", "urn:example") },
-		"signature elsewhere": func(r *etree.Element) {
-			s := signature(r)
-			s.Parent().RemoveChild(s)
-			federationtest.Find(r, "Subject").AddChild(s)
-		},
-		"signature of the assertion in the response": func(r *etree.Element) {
-			s := signature(r)
-			s.Parent().RemoveChild(s)
-			r.AddChild(s)
-		},
-		"an object in the signature": func(r *etree.Element) { signature(r).CreateElement("ds:Object") },
-		"an id twice": func(r *etree.Element) {
+		"another assertion's id":  set("Assertion", "ID", "_other"),
+		"an element of ours more": func(r *etree.Element) { r.CreateElement("samlp:Extensions") },
+	} {
+		h.refusesFor(what+" in a signed response", reasonWrong, h.response(federationtest.SAMLResponse{SignResponse: true, Tamper: tamper}))
+	}
+}
+
+// What a provider signs itself is refused too if it could be read in two ways.
+func TestAmbiguousResponses(t *testing.T) {
+	h := newSAMLHouse(t)
+	for what, c := range map[string]struct {
+		edit   func(*etree.Element)
+		reason string
+	}{
+		"a signature elsewhere": {func(r *etree.Element) {
+			federationtest.Find(r, "Subject").CreateElement("ds:Signature").CreateAttr("xmlns:ds", nsSignature)
+		}, reasonStray},
+		"a signature of no space": {func(r *etree.Element) { federationtest.Find(r, "AttributeValue").CreateElement("Signature") }, reasonStray},
+		"an id twice": {func(r *etree.Element) {
 			federationtest.Find(r, "Subject").CreateAttr("ID", r.SelectAttrValue("ID", ""))
-		},
-		"an id in two attributes": set("Assertion", "Id", "_other"),
-		"an id of XML":            set("Subject", "xml:id", "_other"),
-		"another response in it":  func(r *etree.Element) { federationtest.Find(r, "Status").CreateElement("samlp:Response") },
-		"an encrypted assertion":  func(r *etree.Element) { r.CreateElement("saml:EncryptedAssertion") },
-		"not a response":          func(r *etree.Element) { r.Tag = "ArtifactResponse" },
+		}, reasonID},
+		"an id in two attributes": {set("Assertion", "Id", "_other"), reasonID},
+		"an id of XML":            {set("Subject", "xml:id", "_other"), reasonID},
+		"an object":               {func(r *etree.Element) { federationtest.Find(r, "AttributeValue").CreateElement("Object") }, reasonPlace},
+		"another response in it":  {func(r *etree.Element) { federationtest.Find(r, "Status").CreateElement("samlp:Response") }, reasonPlace},
+		"another assertion in it": {func(r *etree.Element) { federationtest.Find(r, "Status").CreateElement("saml:Assertion") }, reasonPlace},
+		"an assertion in advice": {func(r *etree.Element) {
+			federationtest.Find(r, "Assertion").CreateElement("saml:Advice").CreateElement("saml:Assertion")
+		}, reasonPlace},
+		"one of another space":   {func(r *etree.Element) { r.CreateElement("Assertion") }, reasonPlace},
+		"two assertions":         {func(r *etree.Element) { r.CreateElement("saml:Assertion") }, reasonOne},
+		"an encrypted assertion": {func(r *etree.Element) { r.CreateElement("saml:EncryptedAssertion") }, "encrypted assertions are not supported"},
+		"a response of another id": {func(r *etree.Element) {
+			r.CreateAttr("ID", federationtest.Find(r, "Assertion").SelectAttrValue("ID", ""))
+		}, reasonID},
 	} {
-		h.refuses(what, h.response(federationtest.SAMLResponse{Tamper: tamper}), InvalidIdentityToken, sentenceSig)
+		h.refusesFor(what, c.reason, h.response(federationtest.SAMLResponse{Edit: c.edit}))
+		h.refusesFor(what+", all signed", c.reason, h.response(federationtest.SAMLResponse{Edit: c.edit, SignResponse: true}))
 	}
-	for what, tamper := range map[string]func(*etree.Element){
-		"another status, signed":      set("StatusCode", "Reason", "none"),
-		"another subject, signed":     setText("NameID", "mallory"),
-		"another assertion's id":      set("Assertion", "ID", "_other"),
-		"an element beside, signed":   func(r *etree.Element) { r.CreateElement("samlp:Extensions") },
-		"no signature value, signed":  remove("SignatureValue"),
-		"another reference, response": set("Reference", "URI", "#_other"),
-	} {
-		h.refuses(what, h.response(federationtest.SAMLResponse{SignResponse: true, Tamper: tamper}), InvalidIdentityToken, sentenceSig)
-	}
+}
+
+func TestWhoSigned(t *testing.T) {
+	h := newSAMLHouse(t)
 	// One signature that holds does not make up for another.
 	h.refuses("a bad signature in a good one", h.response(federationtest.SAMLResponse{SignResponse: true, Edit: func(r *etree.Element) {
 		h.idp.Sign(federationtest.Find(r, "Assertion"), dsig.RSASHA256SignatureMethod)
@@ -429,10 +497,6 @@ func TestSignatureWrapping(t *testing.T) {
 		}
 		e.CreateAttr("ID", id)
 		federationtest.Find(e, "NameID").SetText("mallory")
-		return e
-	}
-	take := func(e *etree.Element) *etree.Element {
-		e.Parent().RemoveChild(e)
 		return e
 	}
 	find := federationtest.Find
@@ -548,6 +612,7 @@ func TestMalformedResponses(t *testing.T) {
 		"no UTF-8":                strings.Replace(string(good), "alice", "ali\xffce", 1),
 		"attribute twice":         strings.Replace(string(good), "ID=", `ID="_evil" ID=`, 1),
 		"two prefixes":            strings.Replace(string(good), "<saml:Subject>", "<saml:Subject><a:b:c></a:b:c>", 1),
+		"attribute of prefixes":   strings.Replace(string(good), "<saml:Subject>", `<saml:Subject a:b:c="d">`, 1),
 		"empty prefix":            strings.Replace(string(good), "<saml:Subject>", "<saml:Subject><:a></:a>", 1),
 		"tags that cross":         strings.Replace(string(good), "<saml:Subject>", "<saml:Subject><a><b></a></b>", 1),
 		"too deep":                strings.Replace(string(good), "<saml:Subject>", "<saml:Subject>"+strings.Repeat("<a>", 40)+strings.Repeat("</a>", 40), 1),
@@ -556,7 +621,7 @@ func TestMalformedResponses(t *testing.T) {
 	} {
 		h.refuses(what, secret.New(base64.StdEncoding.EncodeToString([]byte(text))), InvalidIdentityToken, sentenceBad)
 	}
-	for what, text := range map[string]string{"no base64": "<a/>", "too long": strings.Repeat("A", maxResponse+4)} {
+	for what, text := range map[string]string{"no base64": "<a/>", "too long": base64.StdEncoding.EncodeToString(good) + strings.Repeat(" ", maxResponse)} {
 		h.refuses(what, secret.New(text), InvalidIdentityToken, sentenceBad)
 	}
 }

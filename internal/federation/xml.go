@@ -105,7 +105,6 @@ func parseXML(data []byte, limits xmlLimits) (*etree.Element, error) {
 		return nil, err
 	}
 	document := etree.NewDocument()
-	document.ReadSettings.MaxDepth = limits.depth + 1
 	if err := document.ReadFromBytes(data); err != nil || document.Root() == nil {
 		return nil, errXML
 	}

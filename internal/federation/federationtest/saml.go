@@ -37,9 +37,16 @@ func NewSAMLProvider(t testing.TB) *SAMLProvider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: serial(t), Subject: pkix.Name{CommonName: "Test identity provider"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0)}
-	return &SAMLProvider{EntityID: "https://idp.example.com/saml", Now: time.Now, Certificate: certify(t, template, template, key.Public(), key), t: t, key: key}
+	p := &SAMLProvider{EntityID: "https://idp.example.com/saml", Now: time.Now, t: t, key: key}
+	p.Certify(time.Now().Add(-time.Hour), time.Now().AddDate(1, 0, 0))
+	return p
+}
+
+// Certify makes a new certificate of the provider's key.
+func (p *SAMLProvider) Certify(begins, ends time.Time) {
+	p.t.Helper()
+	template := &x509.Certificate{SerialNumber: serial(p.t), Subject: pkix.Name{CommonName: "Test identity provider"}, NotBefore: begins, NotAfter: ends}
+	p.Certificate = certify(p.t, template, template, p.key.Public(), p.key)
 }
 
 // The name spaces of SAML, and the prefixes that the provider uses.
