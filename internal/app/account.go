@@ -204,7 +204,7 @@ const maxAsked = 64 << 10
 // reply answers with JSON, or with the error as a text.
 func reply(w http.ResponseWriter, out any, err error) {
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		http.Error(w, err.Error(), refusedStatus)
 		return
 	}
 	text, err := json.Marshal(out)

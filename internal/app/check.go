@@ -26,6 +26,9 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		if done.AccessKeys, err = st.iam.Check(ctx, fault); err != nil {
 			return err
 		}
+		if err := st.organization.Check(ctx, fault); err != nil {
+			return err
+		}
 		limits, err := registry.NewLimits(c.Limits)
 		if err != nil {
 			return err

@@ -149,6 +149,9 @@ func dialControl(ctx context.Context, data string) (conn net.Conn, err error) {
 	return conn, err
 }
 
+// refusedStatus is that of an answer whose text says for the operator why something can't be done.
+const refusedStatus = http.StatusUnprocessableEntity
+
 // callControl sends a request to the control socket. The error is errNotRunning if nobody listens there, or the text that
 // the server refuses it with. Call done when the answer is read.
 func callControl(ctx context.Context, data, method, path string, body io.Reader) (r *http.Response, done func(), err error) {
@@ -173,7 +176,7 @@ func callControl(ctx context.Context, data, method, path string, body io.Reader)
 	if r.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(r.Body, 4<<10))
 		done()
-		if r.StatusCode == http.StatusBadRequest { // which says what is wrong with the request
+		if r.StatusCode == refusedStatus {
 			return nil, nil, errors.New(string(bytes.TrimSpace(text)))
 		}
 		return nil, nil, fmt.Errorf("the server answers %s: %s", r.Status, bytes.TrimSpace(text))

@@ -2,9 +2,9 @@
 // resource control policies on each level, which limit what principals of an account and what access to its resources can
 // be allowed at all.
 //
-// There is one organization, and every account belongs to it. Changes take the transaction they are part of, and every one
-// of them touches the organization's topic, so that what is kept in memory, here and in other processes, is forgotten. The
-// package evaluates nothing itself: Standing is what the gate puts before the policies. Accounts themselves are the
+// There is one organization, and every account belongs to it. Changes take the transaction they are part of, and those of
+// what an account stands under touch the organization's topic, so that what is kept in memory, here and in other processes,
+// is forgotten. The package evaluates nothing itself: Standing is what the gate puts before the policies. Accounts themselves are the
 // business of package iam: what happens here to one is only where it hangs and what is attached to it. Errors carry the
 // codes and sentences of AWS Organizations, since those are part of its rules.
 package organization

@@ -58,7 +58,7 @@ func (s *service) questions(tx *store.Tx, info organization.Info, c awsapi.Call,
 	for _, id := range of.ids {
 		arn := info.ARNOf(id)
 		if strings.HasPrefix(id, "p-") {
-			p, err := s.policyOf(tx, id)
+			p, err := s.policyOf(tx, id, account == info.Management)
 			if err != nil {
 				return a, err
 			}
@@ -81,13 +81,17 @@ func (s *service) questions(tx *store.Tx, info organization.Info, c awsapi.Call,
 	return a, nil
 }
 
-// policyOf finds a policy. One that does not exist is asked about as if it were a service control policy, so that the
-// answer tells nothing.
-func (s *service) policyOf(tx *store.Tx, id string) (organization.Policy, error) {
+// policyOf finds a policy. One that does not exist, or that is none of the caller's business, is asked about as if it were
+// a service control policy, so that the answer tells nothing.
+func (s *service) policyOf(tx *store.Tx, id string, known bool) (organization.Policy, error) {
+	unknown := organization.Policy{ID: id, Type: organization.ServiceControl}
+	if !known {
+		return unknown, nil
+	}
 	p, err := s.Organization.Policy(tx, id)
 	var refused *organization.Error
 	if errors.As(err, &refused) {
-		return organization.Policy{ID: id, Type: organization.ServiceControl}, nil
+		return unknown, nil
 	}
 	return p, err
 }
