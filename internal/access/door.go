@@ -252,7 +252,9 @@ func (p *Pass) record() *audit.Record {
 var resourceTypes = map[string]string{
 	"ecr:repository": "AWS::ECR::Repository", "iam:user": "AWS::IAM::User", "iam:role": "AWS::IAM::Role", "iam:group": "AWS::IAM::Group",
 	"iam:policy": "AWS::IAM::ManagedPolicy", "iam:mfa": "AWS::IAM::VirtualMFADevice", "iam:oidc-provider": "AWS::IAM::OIDCProvider",
-	"iam:saml-provider": "AWS::IAM::SAMLProvider",
+	"iam:saml-provider":     "AWS::IAM::SAMLProvider",
+	"organizations:account": "AWS::Organizations::Account", "organizations:ou": "AWS::Organizations::OrganizationalUnit",
+	"organizations:policy": "AWS::Organizations::Policy",
 }
 
 func resourceType(text string) string {

@@ -55,6 +55,10 @@ func TestOrganizationTree(t *testing.T) {
 	if got := fmt.Sprint(parents, children); got != fmt.Sprintf("{[{%s ORGANIZATIONAL_UNIT}]} {[{%s ORGANIZATIONAL_UNIT}]}", inner.ID, inner.ID) {
 		t.Error(got)
 	}
+	trail := s.Trail()
+	if text := string(trail[len(trail)-1].Text); !strings.Contains(text, `"type":"AWS::Organizations::OrganizationalUnit"`) {
+		t.Errorf("the record: %s", text)
+	}
 	r := s.Organizations("DeleteOrganizationalUnit", map[string]string{"OrganizationalUnitId": inner.ID})
 	wantStatus(t, r, http.StatusBadRequest, "OrganizationalUnitNotEmptyException")
 	s.MustOrganizations("MoveAccount", map[string]string{"AccountId": member, "SourceParentId": inner.ID, "DestinationParentId": root}, nil)
