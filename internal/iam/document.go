@@ -8,29 +8,63 @@ import (
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-// malformed is the refusal of a document.
-func malformed(err error) error {
-	var m *policy.MalformedError
-	if errors.As(err, &m) {
-		return &Error{MalformedPolicyDocument, m.Message}
+// refused turns what package policy refuses of a document into an error of IAM.
+func refused(err error) error {
+	var malformed *policy.MalformedError
+	var oversize *policy.OversizeError
+	switch {
+	case errors.As(err, &malformed):
+		return &Error{MalformedPolicyDocument, malformed.Message}
+	case errors.As(err, &oversize):
+		return &Error{LimitExceeded, oversize.Message}
 	}
 	return err
 }
 
-// Resolve finds the unique ids of users and roles by their ARNs, which are compared with regard to case. It is what
-// policy.Options want; a failure to look is remembered in *failure.
-func (s *Store) Resolve(tx *store.Tx, failure *error) func(arn string) (id string, ok bool) {
-	return func(arn string) (string, bool) {
-		kind, account, path, name, ok := splitARN(arn)
-		if !ok || *failure != nil {
+// keptTrust judges a trust policy and returns it as it is kept: with unique ids in place of users and roles, so that one who
+// is made anew under an old name is not who was trusted. The error is of code MalformedPolicyDocument or LimitExceeded.
+func (s *Store) keptTrust(tx *store.Tx, document string) (string, error) {
+	if err := policy.CheckTrustSize([]byte(document)); err != nil {
+		return "", refused(err)
+	}
+	var failure error
+	_, err := policy.Parse(policy.KindTrust, []byte(document), policy.Options{Resolve: s.Resolve(tx, &failure)})
+	if failure != nil {
+		return "", failure
+	}
+	if err != nil {
+		return "", refused(err)
+	}
+	kept, err := policy.RewritePrincipals([]byte(document), s.Resolve(tx, &failure))
+	return string(kept), errors.Join(err, failure)
+}
+
+// ShownTrust is a role's trust policy as it is shown: with the ARNs that users and roles have now, and the unique ids of
+// those who are gone.
+func (s *Store) ShownTrust(tx *store.Tx, r Role) (string, error) {
+	var failure error
+	shown, err := policy.RewritePrincipals([]byte(r.Trust), s.Name(tx, &failure))
+	if err != nil || failure != nil {
+		return r.Trust, failure
+	}
+	return string(shown), nil
+}
+
+// Resolve finds the unique ids of users and roles by their ARNs, which are compared with regard to case; a unique id of one
+// who exists is its own. It is what policy.Options want; a failure to look is remembered in *failure.
+func (s *Store) Resolve(tx *store.Tx, failure *error) func(principal string) (id string, ok bool) {
+	name := s.Name(tx, failure)
+	return func(principal string) (string, bool) {
+		if strings.HasPrefix(principal, ids[KindUser]) || strings.HasPrefix(principal, ids[KindRole]) {
+			_, ok := name(principal)
+			return principal, ok
+		}
+		kind, account, path, name, ok := splitARN(principal)
+		if !ok || *failure != nil || kind != KindUser && kind != KindRole {
 			return "", false
 		}
 		var found, foundPath, id string
-		table := map[Kind]string{KindUser: "iam_user", KindRole: "iam_role"}[kind]
-		if table == "" {
-			return "", false
-		}
-		err := tx.QueryRow(`SELECT id, name, path FROM `+table+` WHERE account = $1 AND name_key = $2`, account, nameKey(name)).Scan(&id, &found, &foundPath)
+		err := tx.QueryRow(`SELECT id, name, path FROM `+tables[kind]+` WHERE account = $1 AND name_key = $2`, account, nameKey(name)).Scan(&id, &found, &foundPath)
 		if err != nil {
 			if !errors.Is(err, store.ErrNoRows) {
 				*failure = err

@@ -50,6 +50,24 @@ func (s *Store) EntityByARN(tx *store.Tx, account, arn string) (Entity, error) {
 	return e, err
 }
 
+// EntityByName finds a user, group or role of an account by name, without regard to case. The error is of code NoSuchEntity.
+func (s *Store) EntityByName(tx *store.Tx, kind Kind, account, name string) (Entity, error) {
+	e := Entity{Kind: kind, Account: account}
+	err := tx.QueryRow(`SELECT id, name, path FROM `+tables[kind]+` WHERE account = $1 AND name_key = $2`, account, nameKey(name)).Scan(&e.ID, &e.Name, &e.Path)
+	if errors.Is(err, store.ErrNoRows) {
+		return Entity{}, Errorf(NoSuchEntity, "The %s with name %s cannot be found.", kind, name)
+	}
+	return e, err
+}
+
+// Changeable wants the entity to be one that its account may change. The error is of code UnmodifiableEntity.
+func (e Entity) Changeable() error {
+	if e.Kind != KindRole {
+		return nil
+	}
+	return Role{Name: e.Name, Path: e.Path}.Changeable()
+}
+
 // Grant is a policy that says what an entity may do.
 type Grant struct {
 	Policy *policy.Policy

@@ -52,7 +52,7 @@ func TestChangesReachOtherServers(t *testing.T) {
 		if ann, err = here.CreateUser(tx, account, "", "ann"); err != nil {
 			return err
 		}
-		return here.PutInline(tx, account, ann.ID, "p", readOnly)
+		return here.PutInline(tx, Entity{Kind: KindUser, ID: ann.ID, Account: account, Name: "ann", Path: "/"}, "p", readOnly)
 	})
 	for _, s := range []*Store{here, there} {
 		if mayList(t, s, ann) {
@@ -61,7 +61,7 @@ func TestChangesReachOtherServers(t *testing.T) {
 	}
 	epoch := there.Epoch()
 	here.mustUpdate(t, func(tx *store.Tx) error {
-		return here.PutInline(tx, account, ann.ID, "p", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`)
+		return here.PutInline(tx, Entity{Kind: KindUser, ID: ann.ID, Account: account, Name: "ann", Path: "/"}, "p", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`)
 	})
 	if !mayList(t, here, ann) {
 		t.Error("the change does not count where it was made")

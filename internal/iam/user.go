@@ -169,7 +169,10 @@ func (s *Store) DeleteUser(tx *store.Tx, u User) error {
 }
 
 // IsMissing reports whether an error says that an entity does not exist.
-func IsMissing(err error) bool {
+func IsMissing(err error) bool { return isOf(err, NoSuchEntity) }
+
+// isOf reports whether an error is IAM's of a code.
+func isOf(err error, code Code) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Code == NoSuchEntity
+	return errors.As(err, &e) && e.Code == code
 }
