@@ -11,6 +11,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/federation/federationtest"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -62,6 +63,7 @@ type house struct {
 	key                   string // of ann
 	image                 string
 	manifest              []byte
+	issuer                *federationtest.Issuer
 	organization          map[string]string
 }
 
@@ -69,7 +71,10 @@ const onApp = " on arn:aws:ecr:us-east-1:123456789012:repository/team/app"
 
 func build(t *testing.T) *house {
 	h := &house{t: t, gate: &gate{}}
-	h.Server = coffertest.Start(t, func(_ *app.Config, o *app.Options) { o.Evaluate = h.gate.evaluate })
+	h.issuer = federationtest.NewIssuer(t)
+	h.Server = coffertest.Start(t, func(_ *app.Config, o *app.Options) {
+		o.Evaluate, o.Roots = h.gate.evaluate, h.issuer.Authority.Roots()
+	})
 	h.token = h.Token()
 	for _, name := range []string{"team/app", "team/source"} {
 		h.CreateRepository(name)
@@ -84,12 +89,18 @@ func build(t *testing.T) *house {
 	h.MustQuery("iam", "CreateUser", map[string]any{"UserName": "ann", "Path": "/team/"})
 	h.key = h.MustQuery("iam", "CreateAccessKey", map[string]any{"UserName": "ann"}).KeyOf().AccessKeyID
 	h.MustQuery("iam", "CreateGroup", map[string]any{"GroupName": "devs", "Path": "/team/"})
+	h.MustQuery("iam", "CreateRole", map[string]any{"RoleName": "ci", "Path": "/team/", "AssumeRolePolicyDocument": trustRoot})
+	h.MustQuery("iam", "CreatePolicy", map[string]any{"PolicyName": "pushers", "Path": "/team/", "PolicyDocument": document("Allow", "ecr:PutImage", "*")})
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://id.example.com"})
+	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": h.issuer.URL, "ClientIDList": []string{"coffer"}})
 	h.MustQuery("iam", "CreateVirtualMFADevice", map[string]any{"VirtualMFADeviceName": "phone"})
 	h.organization = organize(h.Server)
 	h.gate.take()
 	return h
 }
+
+// trustRoot is a trust policy that leaves it to the account who may assume a role.
+const trustRoot = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}`
 
 // member is a value for a member of an input, by its name.
 func (h *house) member(name string) any {
@@ -104,6 +115,9 @@ func (h *house) member(name string) any {
 		"imageTag": "2", "tagKeys": []string{"k"},
 		"OpenIDConnectProviderArn": "arn:aws:iam::123456789012:oidc-provider/id.example.com", "ThumbprintList": []string{strings.Repeat("a", 40)},
 		"SerialNumber": "arn:aws:iam::123456789012:mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000001",
+		"RoleName": "ci", "AssumeRolePolicyDocument": trustRoot, "PolicyArn": "arn:aws:iam::123456789012:policy/team/pushers", "VersionId": "v1",
+		"PermissionsBoundary": "arn:aws:iam::123456789012:policy/team/pushers",
+		"WebIdentityToken":    h.issuer.Mint(nil).Reveal(), "RoleSessionName": "run1",
 		"UserName": "ann", "GroupName": "devs", "AccessKeyId": h.key, "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
 	}[name]
 }
