@@ -2,7 +2,6 @@ package iam
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -100,9 +99,13 @@ func (s *Store) MakeReport(tx *store.Tx, account string) (Report, error) {
 	if err != nil {
 		return r, fmt.Errorf("read the MFA devices: %w", err)
 	}
-	rotation, err := s.passwordRotation(tx, account)
+	rules, err := s.passwordPolicy(tx, account)
 	if err != nil {
 		return r, err
+	}
+	var rotation time.Duration
+	if rules != nil {
+		rotation = time.Duration(rules.MaxPasswordAge) * 24 * time.Hour
 	}
 	var b strings.Builder
 	w := csv.NewWriter(&b)
@@ -148,7 +151,8 @@ func (s *Store) credentialsOf(tx *store.Tx, account string) ([]credentials, erro
 	return append([]credentials{root}, users...), err
 }
 
-// password are the columns about a password. The root has none here, of which AWS says that it is not supported.
+// password are the columns about a password, which must be another one after a time; 0 for never. The root has none here,
+// of which AWS says that it is not supported.
 func (c credentials) password(root bool, rotation time.Duration) []string {
 	switch {
 	case root:
@@ -216,18 +220,4 @@ func (s *Store) haveMFA(tx *store.Tx, account string) (map[string]bool, error) {
 		have[owner] = true
 	}
 	return have, err
-}
-
-// passwordRotation is after how long the account's password policy wants another password; 0 for never.
-func (s *Store) passwordRotation(tx *store.Tx, account string) (time.Duration, error) {
-	var text *string
-	err := tx.QueryRow(`SELECT password_policy FROM account WHERE id = $1`, account).Scan(&text)
-	if err != nil || text == nil {
-		return 0, err
-	}
-	var rules struct{ MaxPasswordAge int64 }
-	if err := json.Unmarshal([]byte(*text), &rules); err != nil {
-		return 0, fmt.Errorf("read the password policy: %w", err)
-	}
-	return time.Duration(rules.MaxPasswordAge) * 24 * time.Hour, nil
 }
