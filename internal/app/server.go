@@ -44,6 +44,8 @@ type Options struct {
 	Now func() time.Time
 	// Roots vouch for the servers that are spoken to; nil is the system's, among them those of SSL_CERT_FILE.
 	Roots *x509.CertPool
+	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
+	PasswordRounds int
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 }
@@ -93,7 +95,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
-	if s.state, err = openState(ctx, s.config, o.Now); err != nil {
+	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}
 	if err := s.build(ctx, o); err != nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/blob"
@@ -30,19 +29,19 @@ type state struct {
 }
 
 // openState locks the data folder and opens what is in it, making it at first.
-func openState(ctx context.Context, c Config, now func() time.Time) (*state, error) {
+func openState(ctx context.Context, c Config, o Options) (*state, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder %s: %w", c.Data, err)
 	}
 	st := &state{}
-	if err := st.open(ctx, c, now); err != nil {
+	if err := st.open(ctx, c, o); err != nil {
 		return nil, errors.Join(err, st.close())
 	}
 	return st, nil
 }
 
 // open fills the state. What it opened before it failed is there to be closed.
-func (st *state) open(ctx context.Context, c Config, now func() time.Time) (err error) {
+func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
@@ -63,8 +62,8 @@ func (st *state) open(ctx context.Context, c Config, now func() time.Time) (err 
 	if err != nil {
 		return err
 	}
-	st.iam = iam.New(iam.Config{DB: st.db, Secrets: secrets, Now: now})
-	st.organization = organization.New(organization.Config{DB: st.db, Now: now})
+	st.iam = iam.New(iam.Config{DB: st.db, Secrets: secrets, PasswordRounds: o.PasswordRounds, Now: o.Now})
+	st.organization = organization.New(organization.Config{DB: st.db, Now: o.Now})
 	return st.ensureScopes(ctx, c)
 }
 
@@ -140,7 +139,7 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil {
 		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
 	}
-	st, err := openState(ctx, c, nil)
+	st, err := openState(ctx, c, Options{})
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func Config(t testing.TB) app.Config {
 // Start starts a server that is stopped with the test.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	c, o := Config(t), app.Options{Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	c, o := Config(t), app.Options{Log: slog.New(slog.NewTextHandler(testLog{t}, nil)), PasswordRounds: 1000}
 	for _, option := range options {
 		option(&c, &o)
 	}

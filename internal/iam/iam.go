@@ -23,6 +23,8 @@ type Config struct {
 	DB *store.DB
 	// Secrets seals secret access keys and the seeds of MFA devices.
 	Secrets seal.Key
+	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
+	PasswordRounds int
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -44,7 +46,7 @@ func New(c Config) *Store {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.usage, s.hashing = &Usage{db: s.db, now: s.now}, newHashing()
+	s.usage, s.hashing = &Usage{db: s.db, now: s.now}, newHashing(c.PasswordRounds)
 	c.DB.Subscribe(s.cache.forget)
 	return s
 }

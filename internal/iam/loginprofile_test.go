@@ -178,7 +178,7 @@ func TestOwnPasswordIsNotGuessed(t *testing.T) {
 }
 
 func TestHashing(t *testing.T) {
-	h := newHashing()
+	h := newHashing(0)
 	if h.rounds < 600_000 {
 		t.Errorf("%d rounds", h.rounds)
 	}
@@ -206,7 +206,7 @@ func TestHashing(t *testing.T) {
 
 // Who waits for the processor gives up when the client does.
 func TestHashingWaits(t *testing.T) {
-	h := newHashing()
+	h := newHashing(0)
 	for range cap(h.slots) {
 		h.slots <- struct{}{}
 	}

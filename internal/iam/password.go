@@ -26,8 +26,11 @@ type hashing struct {
 	slots  chan struct{}
 }
 
-func newHashing() *hashing {
-	return &hashing{rounds: passwordRounds, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+func newHashing(rounds int) *hashing {
+	if rounds == 0 {
+		rounds = passwordRounds
+	}
+	return &hashing{rounds: rounds, slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 }
 
 // The form of a hash: the algorithm, the rounds, the salt and the key, the last two in base64.
