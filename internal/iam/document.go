@@ -28,12 +28,16 @@ func (s *Store) keptTrust(tx *store.Tx, document string) (string, error) {
 		return "", refused(err)
 	}
 	var failure error
-	_, err := policy.Parse(policy.KindTrust, []byte(document), policy.Options{Resolve: s.Resolve(tx, &failure)})
+	p, err := policy.Parse(policy.KindTrust, []byte(document), policy.Options{Resolve: s.Resolve(tx, &failure)})
 	if failure != nil {
 		return "", failure
 	}
 	if err != nil {
 		return "", refused(err)
+	}
+	if p.TrustsStrangers() {
+		// IAM refuses it too, in words that are not known.
+		return "", Errorf(MalformedPolicyDocument, "The policy trusts every repository of token.actions.githubusercontent.com: add a condition on token.actions.githubusercontent.com:sub, such as repo:<organization>/<repository>:*.")
 	}
 	kept, err := policy.RewritePrincipals([]byte(document), s.Resolve(tx, &failure))
 	return string(kept), errors.Join(err, failure)

@@ -84,8 +84,9 @@ type Policy struct {
 	statements []*statement
 	index      index
 	// text is the document as it was given, for what explains; empty if it was too large to be read.
-	text     string
-	warnings []string
+	text      string
+	warnings  []string
+	strangers bool
 }
 
 // Name returns what Options called the policy.
@@ -99,6 +100,10 @@ func (p *Policy) Document() string { return p.text }
 
 // Warnings returns sentences about what is allowed but hardly meant, such as a value that no request can match.
 func (p *Policy) Warnings() []string { return append([]string(nil), p.warnings...) }
+
+// TrustsStrangers reports whether a trust policy lets in everybody to whom an issuer issues tokens that many organizations
+// share, such as GitHub's. IAM does not save one like that.
+func (p *Policy) TrustsStrangers() bool { return p.strangers }
 
 // Parse compiles a document that somebody wants to save. The error is a *MalformedError.
 func Parse(kind Kind, document []byte, o Options) (*Policy, error) {

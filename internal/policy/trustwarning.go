@@ -7,8 +7,8 @@ import (
 
 // Warnings returns sentences about a role's trust policy that is allowed but hardly meant, first of all one that trusts
 // everybody to whom an identity provider issues tokens. They are those of Policy.Warnings; of a document that can't be read
-// there are none. AWS refuses such a policy for some providers that many organizations share, in words that it does not
-// document; here it is the administrator's decision, whose providers are often the organization's own.
+// there are none. Of a provider that many organizations share, which TrustsStrangers is about, IAM saves no such policy; for
+// others it is the administrator's decision, whose providers are often the organization's own.
 func Warnings(document []byte) []string {
 	p, err := Load(KindTrust, document, Options{})
 	if err != nil {
@@ -64,6 +64,7 @@ func (c *compiler) warnOfIssuer(issuer string) {
 	if slices.ContainsFunc(c.raw.conditions, func(r rawCondition) bool { return r.key == key(claims[0]) }) {
 		lack = "the condition on %s lets everybody pass"
 	}
+	c.policy.strangers = c.policy.strangers || issuer == sharedIssuer
 	c.warn("it trusts everybody to whom %s issues tokens: "+lack, issuer, issuer+":"+claims[0])
 }
 

@@ -83,3 +83,25 @@ func TestTrustWarnings(t *testing.T) {
 		t.Errorf("the policy has %q", p.Warnings())
 	}
 }
+
+// IAM saves no policy that trusts all of a shared issuer; of other providers it is for the administrator to know.
+func TestTrustsStrangers(t *testing.T) {
+	trust := func(provider, condition string) *Policy {
+		return mustParse(t, KindTrust, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/`+
+			provider+`"},"Action":"sts:AssumeRoleWithWebIdentity"`+condition+`}]}`)
+	}
+	const github = "token.actions.githubusercontent.com"
+	for _, tt := range []struct {
+		provider, condition string
+		want                bool
+	}{
+		{github, "", true},
+		{github, `,"Condition":{"StringLike":{"` + github + `:sub":"repo:*"}}`, true},
+		{github, `,"Condition":{"StringLike":{"` + github + `:sub":"repo:bank/*"}}`, false},
+		{"id.example.com", "", false},
+	} {
+		if got := trust(tt.provider, tt.condition).TrustsStrangers(); got != tt.want {
+			t.Errorf("%s with %s: %v", tt.provider, tt.condition, got)
+		}
+	}
+}
