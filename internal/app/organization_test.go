@@ -219,8 +219,7 @@ func TestRegionsAreServedToAllAccounts(t *testing.T) {
 	}
 }
 
-// Users of the management account get into an account that was made, by its role: whose trail has it too, and which may do
-// everything there. Nobody else gets in.
+// Users of the management account that may get into an account that was made, by its role, which may do everything there.
 func TestAccessToNewAccount(t *testing.T) {
 	s := coffertest.Start(t)
 	account := s.CreateAccount("member")
@@ -232,6 +231,11 @@ func TestAccessToNewAccount(t *testing.T) {
 	if arn := admin.MustQuery("sts", "GetCallerIdentity", nil).Text("Arn"); arn != "arn:aws:sts::"+account+":assumed-role/OrganizationAccountAccessRole/admin" {
 		t.Errorf("it is %s", arn)
 	}
+	admin.CreateRepository("app")
+	admin.PushImage(admin.Token(), "app", "1", []byte("layer"))
+	wantStatus(t, admin.V2(admin.Token(), http.MethodGet, "/v2/app/manifests/1", nil), http.StatusOK, "")
+	// Its users are made from there.
+	user(admin, "carol", document("Allow", "ecr:*", "*")).MustECR("ListImages", map[string]string{"repositoryName": "app"}, nil)
 	s.MustOrganizations("CloseAccount", map[string]string{"AccountId": account}, nil)
 	wantStatus(t, admin.ECR("DescribeRepositories", struct{}{}), http.StatusBadRequest, "UnrecognizedClientException")
 }
