@@ -108,6 +108,9 @@ func (p *SAMLProvider) accepts(name string, also ...string) bool {
 	return ok && (host == "" || strings.HasSuffix(host, ".") && strings.Trim(host[:len(host)-1], "abcdefghijklmnopqrstuvwxyz0123456789-") == "")
 }
 
+// maxNameID is how long a name may be, and its format, in bytes: SAML allows 256 for names that last. Sessions keep both.
+const maxNameID = 256
+
 const methodBearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 
 // readSubject reads who the assertion is about, and judges whether who brings it may be taken for that one: it is for
@@ -147,6 +150,9 @@ func (p *SAMLProvider) readSubject(e *etree.Element, a *Assertion, now time.Time
 		format = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified" // SAML's default
 	}
 	a.SubjectType = strings.TrimPrefix(format, "urn:oasis:names:tc:SAML:2.0:nameid-format:")
+	if len(a.Subject) > maxNameID || len(a.SubjectType) > maxNameID {
+		return badResponse(errors.New("the NameID is too long"))
+	}
 	return nil
 }
 

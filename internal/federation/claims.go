@@ -30,11 +30,21 @@ var trustClaims = []string{
 	"email", "actor", "actor_id", "job_workflow_ref", "repository", "repository_id", "workflow", "ref", "environment", "enterprise_id",
 }
 
+const (
+	// maxSubject is the longest subject that AWS answers with, in bytes.
+	maxSubject = 255
+	// maxTexts is how many texts a list may have, and maxText how long each may be, in bytes. Sessions keep some of them.
+	maxTexts, maxText = 50, 1024
+)
+
 // claims reads what the token says, which has been verified.
 func (t *token) claims(p OIDCProvider) (Claims, error) {
 	c := Claims{Issuer: p.URL, Subject: t.text("sub")}
 	if c.Subject == "" {
 		return Claims{}, missingClaim("sub")
+	}
+	if len(c.Subject) > maxSubject {
+		return Claims{}, notJWT(errors.New("the subject is too long"))
 	}
 	given, err := t.texts("aud")
 	if err != nil {
@@ -52,7 +62,7 @@ func (t *token) claims(p OIDCProvider) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	prefix := strings.TrimPrefix(p.URL, "https://")
+	_, prefix, _ := strings.Cut(p.URL, "://")
 	c.Keys, c.TrustKeys = policy.Context{}, policy.Context{}
 	c.Keys.Put(prefix+":sub", c.Subject)
 	c.Keys.Put(prefix+":aud", audiences...)
@@ -108,8 +118,8 @@ func textsOf(v strictjson.Value, name string) ([]string, error) {
 	case strictjson.Array:
 		var out []string
 		for _, item := range v.Items() {
-			if item.Kind() != strictjson.String {
-				return nil, notJWT(fmt.Errorf("%s is not a list of texts", name))
+			if item.Kind() != strictjson.String || len(out) == maxTexts || len(item.Raw()) > maxText {
+				return nil, notJWT(fmt.Errorf("%s is not a list of texts, or too large", name))
 			}
 			out = append(out, item.String())
 		}

@@ -31,11 +31,12 @@ const (
 // fetcher gets documents of providers.
 type fetcher struct {
 	client   *http.Client
+	timeout  time.Duration
 	loopback bool
 }
 
 func newFetcher(c Config) *fetcher {
-	f := &fetcher{loopback: c.AllowLoopback}
+	f := &fetcher{timeout: fetchTimeout, loopback: c.AllowLoopback}
 	f.client = &http.Client{
 		CheckRedirect: f.checkRedirect,
 		Transport: &http.Transport{

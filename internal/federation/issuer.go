@@ -97,7 +97,7 @@ func (v *Verifier) takeOff(i *issuer, url string, now time.Time) *flight {
 
 // keySet fetches the keys of a provider. The error is an *Error.
 func (f *fetcher) keySet(ctx context.Context, url string) (*keySet, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	at, err := f.discover(ctx, url)
 	if err != nil {

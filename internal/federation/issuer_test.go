@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -97,14 +98,20 @@ func TestBadDocuments(t *testing.T) {
 		"discovery of HTML":          {federationtest.DiscoveryPath, text(`<html>`), InvalidIdentityToken},
 		"discovery without an end":   {federationtest.DiscoveryPath, text(`{"issuer":"` + strings.Repeat("a", maxDiscovery)), InvalidIdentityToken},
 		"keys that are too large":    {federationtest.KeysPath, text(`{"keys":[],"more":"` + strings.Repeat("a", maxKeySet) + `"}`), InvalidIdentityToken},
-		"too many keys":              {federationtest.KeysPath, text(`{"keys":[{}` + strings.Repeat(`,{}`, 2*maxKeys) + `]}`), InvalidIdentityToken},
-		"keys that are not a list":   {federationtest.KeysPath, text(`{"keys":{}}`), InvalidIdentityToken},
-		"keys twice":                 {federationtest.KeysPath, text(`{"keys":[],"keys":[]}`), InvalidIdentityToken},
-		"no keys":                    {federationtest.KeysPath, text(`{"keys":[]}`), InvalidIdentityToken},
-		"redirects to itself":        {federationtest.KeysPath, to(federationtest.KeysPath), InvalidIdentityToken},
-		"redirect to HTTP":           {federationtest.KeysPath, to("http://127.0.0.1:1/"), InvalidIdentityToken},
-		"redirect to a file":         {federationtest.KeysPath, to("file:///etc/passwd"), InvalidIdentityToken},
-		"redirect with a password":   {federationtest.KeysPath, to("https://a:b@127.0.0.1:1/"), InvalidIdentityToken},
+		"keys that are compressed": {federationtest.KeysPath, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			z.Write(make([]byte, 10*maxKeySet))
+		}, InvalidIdentityToken},
+		"too many keys":            {federationtest.KeysPath, text(`{"keys":[{}` + strings.Repeat(`,{}`, 2*maxKeys) + `]}`), InvalidIdentityToken},
+		"keys that are not a list": {federationtest.KeysPath, text(`{"keys":{}}`), InvalidIdentityToken},
+		"keys twice":               {federationtest.KeysPath, text(`{"keys":[],"keys":[]}`), InvalidIdentityToken},
+		"no keys":                  {federationtest.KeysPath, text(`{"keys":[]}`), InvalidIdentityToken},
+		"redirects to itself":      {federationtest.KeysPath, to(federationtest.KeysPath), InvalidIdentityToken},
+		"redirect to HTTP":         {federationtest.KeysPath, to("http://127.0.0.1:1/"), InvalidIdentityToken},
+		"redirect to a file":       {federationtest.KeysPath, to("file:///etc/passwd"), InvalidIdentityToken},
+		"redirect with a password": {federationtest.KeysPath, to("https://a:b@127.0.0.1:1/"), InvalidIdentityToken},
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := newHouse(t)
@@ -266,6 +273,20 @@ func TestOneFetch(t *testing.T) {
 	if n := h.issuer.Fetches(federationtest.KeysPath); n != 1 {
 		t.Errorf("%d fetches", n)
 	}
+}
+
+// A provider that takes too long is one that can't be reached.
+func TestSlowIssuer(t *testing.T) {
+	h := newHouse(t)
+	h.verifier.fetcher.timeout = 50 * time.Millisecond
+	end := make(chan struct{})
+	h.issuer.Handle(federationtest.KeysPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`{"keys":[`))
+		w.(http.Flusher).Flush()
+		<-end
+	})
+	h.refuses("it never ends", h.issuer.Mint(nil), IDPCommunicationError, "The identity provider")
+	close(end)
 }
 
 // Close does not wait for a provider that doesn't answer.

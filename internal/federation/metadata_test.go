@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,26 +130,36 @@ func FuzzMetadata(f *testing.F) {
 	})
 }
 
-// However a response is changed, it says what was signed or it is refused.
+// However a response is changed, it says what was signed or it is refused. Each process of the fuzzer has a provider of its
+// own, so that it is the change that is made up, not the response.
 func FuzzResponse(f *testing.F) {
 	idp := federationtest.NewSAMLProvider(f)
 	m, err := ParseMetadata(idp.Metadata())
 	if err != nil {
 		f.Fatal(err)
 	}
+	var good [][]byte
 	for _, o := range []federationtest.SAMLResponse{{}, {SignResponse: true}} {
 		o.Roles = []string{roleARN + "," + providerARN}
 		data, err := base64.StdEncoding.DecodeString(idp.Response(o).Reveal())
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
-		f.Add(bytes.Replace(data, []byte("alice"), []byte("ali<!---->ce"), 1))
+		good = append(good, data)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	subject := bytes.Index(good[0], []byte("alice"))
+	f.Add(0, 0, 0, []byte(nil))
+	f.Add(0, subject, 0, []byte("<!---->mallory"))
+	f.Add(1, subject, 5, []byte("mallory"))
+	f.Add(1, 0, 0, []byte("<!DOCTYPE a>"))
+	f.Fuzz(func(t *testing.T, which, at, cut int, insert []byte) {
+		data := good[uint(which)%2]
+		at = int(uint(at) % uint(len(data)+1))
+		cut = int(uint(cut) % uint(len(data)-at+1))
+		changed := slices.Concat(data[:at], insert, data[at+cut:])
 		v := NewVerifier(Config{})
 		defer v.Close()
-		a, err := v.VerifySAML(SAMLProvider{Account: "123456789012", Name: "Example", Metadata: m}, secret.New(base64.StdEncoding.EncodeToString(data)))
+		a, err := v.VerifySAML(SAMLProvider{Account: "123456789012", Name: "Example", Metadata: m}, secret.New(base64.StdEncoding.EncodeToString(changed)))
 		if err == nil && (a.Subject != "alice" || a.RoleSessionName != "alice" || a.Roles[0] != SAMLRole{roleARN, providerARN}) {
 			t.Errorf("%+v", a)
 		}

@@ -35,7 +35,8 @@ type Config struct {
 	AllowLoopback bool
 }
 
-// Verifier verifies tokens of OpenID Connect providers. It remembers their keys. It is safe for concurrent use; Close it at
+// Verifier verifies tokens of OpenID Connect providers and responses of SAML providers. It remembers the keys of the former,
+// which it fetches through the proxy that the environment names, if it names one. It is safe for concurrent use; Close it at
 // the end.
 type Verifier struct {
 	now     func() time.Time
@@ -71,9 +72,9 @@ func (v *Verifier) Close() {
 
 // Verify verifies a token of a provider. The error is an *Error, or that of ctx.
 //
-// A provider's keys are fetched when they are first needed, again when they are older than keysFresh, and again, but not
-// more often than each retryAfter, when a token names a key that is not among them. While the provider can't be reached,
-// the last keys count for keyLifetime.
+// A provider's keys are fetched when they are first needed, again when they are older than 15 minutes, and again, but not
+// more often than each 10 seconds, when a token names a key that is not among them. While the provider can't be reached,
+// the last keys count for 24 hours; after that the error is an IDPCommunicationError until it can be.
 func (v *Verifier) Verify(ctx context.Context, p OIDCProvider, token secret.Text) (Claims, error) {
 	t, err := parseToken(token.Reveal())
 	if err != nil {
