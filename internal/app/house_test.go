@@ -72,7 +72,8 @@ const onApp = " on arn:aws:ecr:us-east-1:123456789012:repository/team/app"
 func build(t *testing.T) *house {
 	h := &house{t: t, gate: &gate{}}
 	h.issuer = federationtest.NewIssuer(t)
-	h.Server = coffertest.Start(t, func(_ *app.Config, o *app.Options) {
+	// A sweep in the middle of a test would change what the test compares.
+	h.Server = coffertest.Start(t, coffertest.Limits(map[string]int64{"sweep-seconds": 24 * 3600}), func(_ *app.Config, o *app.Options) {
 		o.Evaluate, o.Roots = h.gate.evaluate, h.issuer.Authority.Roots()
 	})
 	h.token = h.Token()
