@@ -48,18 +48,22 @@ func Sign(r *http.Request, body []byte, c Credentials, scope Scope, now time.Tim
 	return nil
 }
 
-// Presign puts a signature into the URL of a request without a body, good from now until it expires. Only the host is
-// signed beside the URL.
+// Presign puts a signature into the URL of a request without a body, good from now until it expires. The host and the
+// headers that the request has are signed too.
 func Presign(r *http.Request, c Credentials, scope Scope, now time.Time, expires time.Duration) error {
 	s := c.claim(&scope, now)
 	s.headers = []string{"host"}
+	for name := range r.Header {
+		s.headers = append(s.headers, strings.ToLower(name))
+	}
+	slices.Sort(s.headers)
 	q := r.URL.Query()
 	q.Del("X-Amz-Signature")
 	q.Set("X-Amz-Algorithm", Algorithm)
 	q.Set("X-Amz-Credential", s.credential())
 	q.Set("X-Amz-Date", s.stamp)
 	q.Set("X-Amz-Expires", strconv.FormatInt(int64(expires/time.Second), 10))
-	q.Set("X-Amz-SignedHeaders", "host")
+	q.Set("X-Amz-SignedHeaders", strings.Join(s.headers, ";"))
 	if !c.SessionToken.Empty() {
 		q.Set("X-Amz-Security-Token", c.SessionToken.Reveal())
 	}
