@@ -12,6 +12,8 @@ import (
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
+	"github.com/coffer-registry/coffer/internal/service/iam"
+	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 )
 
@@ -25,17 +27,24 @@ func main() {
 	}
 }
 
+// services are those that are served, as the page shows them.
+func services() []*awsapi.Service {
+	return []*awsapi.Service{ecr.New(ecr.Config{}), iam.New(iam.Config{}), sts.New(sts.Config{}), organizations.New(organizations.Config{})}
+}
+
 func operations() string {
 	var b strings.Builder
 	b.WriteString("# Operations\n\nEvery operation of the services that Coffer serves. What isn't served answers `UnknownOperationException`\n" +
 		"(`InvalidAction` in the query protocol). This page is generated.\n")
-	for _, s := range []*awsapi.Service{ecr.New(ecr.Config{}), sts.New(sts.Config{})} {
+	for _, s := range services() {
 		served := s.Served()
 		fmt.Fprintf(&b, "\n## %s %s: %d of %d\n\n| operation | served |\n|---|---|\n", s.Model.Name, s.Model.Version, len(served), len(s.Model.Operations))
 		for _, name := range slices.Sorted(maps.Keys(s.Model.Operations)) {
 			mark := "–"
 			if slices.Contains(served, name) {
 				mark = "yes"
+			} else if why := whyOmitted(s.Model.Name, name); why != "" {
+				mark = "– " + why
 			}
 			fmt.Fprintf(&b, "| %s | %s |\n", name, mark)
 		}
