@@ -1,9 +1,21 @@
 package app_test
 
-// The house has the provider id.example.com.
-const onProvider = " on arn:aws:iam::123456789012:oidc-provider/id.example.com"
+// The house has the OIDC provider id.example.com and the SAML provider corp.
+const (
+	onProvider = " on arn:aws:iam::123456789012:oidc-provider/id.example.com"
+	corp       = "arn:aws:iam::123456789012:saml-provider/corp"
+	onCorp     = " on " + corp
+)
 
 var iamProviderOperations = []asked{
+	{"CreateSAMLProvider", map[string]any{"Name": "other"}, []string{"iam:CreateSAMLProvider on arn:aws:iam::123456789012:saml-provider/other"}},
+	{"DeleteSAMLProvider", nil, []string{"iam:DeleteSAMLProvider" + onCorp}},
+	{"GetSAMLProvider", nil, []string{"iam:GetSAMLProvider" + onCorp}},
+	{"ListSAMLProviderTags", nil, []string{"iam:ListSAMLProviderTags" + onCorp}},
+	{"ListSAMLProviders", nil, []string{"iam:ListSAMLProviders on *"}},
+	{"TagSAMLProvider", nil, []string{"iam:TagSAMLProvider" + onCorp}},
+	{"UntagSAMLProvider", nil, []string{"iam:UntagSAMLProvider" + onCorp}},
+	{"UpdateSAMLProvider", nil, []string{"iam:UpdateSAMLProvider" + onCorp}},
 	{"AddClientIDToOpenIDConnectProvider", nil, []string{"iam:AddClientIDToOpenIDConnectProvider" + onProvider}},
 	{"CreateOpenIDConnectProvider", map[string]any{"Url": "https://other.example.com/a"},
 		[]string{"iam:CreateOpenIDConnectProvider on arn:aws:iam::123456789012:oidc-provider/other.example.com/a"}},

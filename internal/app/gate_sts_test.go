@@ -9,6 +9,7 @@ var stsOperations = []asked{
 	{"AssumeRole", assume(nil), []string{"sts:AssumeRole" + onARole}},
 	{"AssumeRole", assume(map[string]any{"Tags": []any{map[string]string{"Key": "k", "Value": "v"}}, "TransitiveTagKeys": []string{"k"}, "SourceIdentity": "ann"}),
 		[]string{"sts:AssumeRole" + onARole, "sts:TagSession" + onARole, "sts:SetSourceIdentity" + onARole}},
+	{"AssumeRoleWithSAML", map[string]any{"RoleArn": aRole, "PrincipalArn": corp}, []string{"sts:AssumeRoleWithSAML" + onARole}},
 	{"AssumeRoleWithWebIdentity", map[string]any{"RoleArn": aRole}, []string{"sts:AssumeRoleWithWebIdentity" + onARole}},
 	{"DecodeAuthorizationMessage", nil, []string{"sts:DecodeAuthorizationMessage on *"}},
 	{"GetAccessKeyInfo", map[string]any{"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, []string{"sts:GetAccessKeyInfo on *"}},

@@ -64,6 +64,7 @@ type house struct {
 	image                 string
 	manifest              []byte
 	issuer                *federationtest.Issuer
+	corp                  *federationtest.SAMLProvider
 	organization          map[string]string
 }
 
@@ -94,6 +95,8 @@ func build(t *testing.T) *house {
 	h.MustQuery("iam", "CreatePolicy", map[string]any{"PolicyName": "pushers", "Path": "/team/", "PolicyDocument": document("Allow", "ecr:PutImage", "*")})
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://id.example.com"})
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": h.issuer.URL, "ClientIDList": []string{"coffer"}})
+	h.corp = federationtest.NewSAMLProvider(t)
+	h.MustQuery("iam", "CreateSAMLProvider", map[string]any{"Name": "corp", "SAMLMetadataDocument": h.corp.Metadata()})
 	h.MustQuery("iam", "CreateVirtualMFADevice", map[string]any{"VirtualMFADeviceName": "phone"})
 	h.organization = organize(h.Server)
 	h.gate.take()
@@ -118,7 +121,9 @@ func (h *house) member(name string) any {
 		"SerialNumber": "arn:aws:iam::123456789012:mfa/phone", "AuthenticationCode1": "000000", "AuthenticationCode2": "000001",
 		"RoleName": "ci", "AssumeRolePolicyDocument": trustRoot, "PolicyArn": "arn:aws:iam::123456789012:policy/team/pushers", "VersionId": "v1",
 		"PermissionsBoundary": "arn:aws:iam::123456789012:policy/team/pushers",
-		"WebIdentityToken":    h.issuer.Mint(nil).Reveal(), "RoleSessionName": "run1",
+		"SAMLProviderArn":     corp, "SAMLMetadataDocument": h.corp.Metadata(),
+		"SAMLAssertion":    h.corp.Response(federationtest.SAMLResponse{Roles: []string{aRole + "," + corp}}).Reveal(),
+		"WebIdentityToken": h.issuer.Mint(nil).Reveal(), "RoleSessionName": "run1",
 		"UserName": "ann", "GroupName": "devs", "AccessKeyId": h.key, "PolicyDocument": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:*","Resource":"*"}}`,
 	}[name]
 }

@@ -55,14 +55,14 @@ type Server struct {
 	Registry *registry.Registry
 	Services []*awsapi.Service
 
-	config  Config
-	log     *slog.Logger
-	state   *state
-	trail   *audit.Log
-	oidc    *federation.Verifier
-	public  *http.Server
-	admin   *http.Server
-	control *http.Server
+	config     Config
+	log        *slog.Logger
+	state      *state
+	trail      *audit.Log
+	federation *federation.Verifier
+	public     *http.Server
+	admin      *http.Server
+	control    *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
@@ -171,13 +171,13 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
 		Usage: st.iam.Usage(), Now: o.Now})
-	s.oidc = federation.NewVerifier(federation.Config{Now: o.Now, Roots: o.Roots})
+	s.federation = federation.NewVerifier(federation.Config{Now: o.Now, Roots: o.Roots})
 	s.Services = []*awsapi.Service{
 		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
-		sts.New(sts.Config{IAM: st.iam, Directory: directory, OIDC: s.oidc, Log: s.log, Now: o.Now}),
+		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
 	}
@@ -354,8 +354,8 @@ func (s *Server) release() error {
 			errs = append(errs, err)
 		}
 	}
-	if s.oidc != nil {
-		s.oidc.Close()
+	if s.federation != nil {
+		s.federation.Close()
 	}
 	s.running.Wait()
 	if s.Registry != nil {

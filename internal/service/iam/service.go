@@ -35,7 +35,7 @@ func New(c Config) *awsapi.Service {
 	out := &awsapi.Service{Model: api.Model, EventSource: "iam.amazonaws.com", Problem: problem, Admit: admit}
 	for _, add := range []func(*awsapi.Service){
 		s.addUsers, s.addGroups, s.addAccessKeys, s.addLoginProfiles, s.addPasswordPolicy, s.addUserTags, s.addInlinePolicies,
-		s.addRoles, s.addServiceLinkedRoles, s.addManagedPolicies, s.addPolicyVersions, s.addAttachments, s.addBoundaries, s.addOIDCProviders, s.addMFADevices,
+		s.addRoles, s.addServiceLinkedRoles, s.addManagedPolicies, s.addPolicyVersions, s.addAttachments, s.addBoundaries, s.addOIDCProviders, s.addSAMLProviders, s.addMFADevices,
 		s.addAliases, s.addSummary, s.addCredentialReports, s.addDetails, s.addServiceAccess, s.addSimulator, s.addContextKeys, s.addUnused,
 	} {
 		add(out)

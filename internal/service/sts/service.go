@@ -21,9 +21,9 @@ import (
 type Config struct {
 	IAM       *iam.Store
 	Directory *identity.Directory
-	// OIDC judges the tokens of identity providers.
-	OIDC *federation.Verifier
-	Log  *slog.Logger
+	// Federation judges what identity providers say.
+	Federation *federation.Verifier
+	Log        *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -39,7 +39,7 @@ func New(c Config) *awsapi.Service {
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "sts.amazonaws.com", Problem: problem, Admit: admit}
 	for _, add := range []func(*awsapi.Service){
-		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addWebIdentity, s.addAccessKeyInfo, s.addAuthorizationMessage,
+		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addWebIdentity, s.addSAML, s.addAccessKeyInfo, s.addAuthorizationMessage,
 	} {
 		add(out)
 	}

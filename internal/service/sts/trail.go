@@ -15,6 +15,7 @@ type shownInput struct {
 	ExternalID     string                     `json:"externalId,omitempty"`
 	Serial         string                     `json:"serialNumber,omitempty"`
 	SourceIdentity string                     `json:"sourceIdentity,omitempty"`
+	Provider       string                     `json:"principalArn,omitempty"`
 }
 
 // shownOutput is what the trail shows of the outputs: all but secrets.

@@ -56,7 +56,7 @@ func (s *service) askWebIdentity(ctx context.Context, _ awsapi.Call, in *api.Ass
 	if found.provider, err = s.issuerOf(ctx, a.Account, token); err != nil {
 		return a, access.NotAuthenticated(err)
 	}
-	found.claims, err = s.OIDC.Verify(ctx, federation.OIDCProvider{URL: found.provider.URL, ClientIDs: found.provider.Clients,
+	found.claims, err = s.Federation.Verify(ctx, federation.OIDCProvider{URL: found.provider.URL, ClientIDs: found.provider.Clients,
 		Thumbprints: found.provider.Thumbprints}, token)
 	if err != nil {
 		s.tell(err, found.provider.ARN())
