@@ -11,7 +11,7 @@
 // Reaching out: the only addresses that a Verifier connects to are the URL of an OIDC provider, the address of the keys
 // that is published there, and where these two redirect to. Who may create an OIDC provider can therefore make the server
 // send GET requests to hosts in its own network. They are limited to HTTPS servers with a certificate that the server
-// trusts, they carry nothing of a request, and nothing of an answer is ever shown: keys are read from it or it is dropped.
+// trusts or the provider names, they carry nothing of a request, and nothing of an answer is ever shown: keys are read from it or it is dropped.
 package federation
 
 import "fmt"

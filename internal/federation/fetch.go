@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,23 +32,29 @@ const (
 // fetcher gets documents of providers.
 type fetcher struct {
 	client   *http.Client
+	roots    *x509.CertPool // nil for the system's
 	timeout  time.Duration
 	loopback bool
 }
 
 func newFetcher(c Config) *fetcher {
-	f := &fetcher{timeout: fetchTimeout, loopback: c.AllowLoopback}
-	f.client = &http.Client{
+	f := &fetcher{roots: c.Roots, timeout: fetchTimeout, loopback: c.AllowLoopback}
+	f.client = f.trusting(c.Roots)
+	return f
+}
+
+// trusting is a client that trusts certificates.
+func (f *fetcher) trusting(roots *x509.CertPool) *http.Client {
+	return &http.Client{
 		CheckRedirect: f.checkRedirect,
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			MaxResponseHeaderBytes: maxHeader,
 			// Keys are fetched so seldom that no connection is worth keeping.
 			DisableKeepAlives: true,
 		},
 	}
-	return f
 }
 
 // errAddress refuses an address that is not spoken to, and errRedirects a server that sends on and on.
@@ -79,39 +86,71 @@ func isLoopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// get fetches a document of at most limit bytes, and the thumbprints of the certificates by which its server was trusted.
-// The error is an *Error.
-func (f *fetcher) get(ctx context.Context, at string, limit int64) (body []byte, thumbprints []string, err error) {
+// document is what a server answered, and by which chains of certificates it was trusted.
+type document struct {
+	body   []byte
+	chains [][]*x509.Certificate
+}
+
+// get fetches a document of at most limit bytes. A server whose certificates are not trusted is, if the topmost has one of
+// the thumbprints. The error is an *Error.
+func (f *fetcher) get(ctx context.Context, at string, limit int64, thumbprints []string) (document, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err == nil {
 		err = f.checkAddress(request.URL)
 	}
 	if err != nil {
-		return nil, nil, noKey(fmt.Errorf("%s: %w", at, err))
+		return document{}, noKey(fmt.Errorf("%s: %w", at, err))
 	}
 	request.Header.Set("Accept", "application/json")
 	response, err := f.client.Do(request)
+	if top := f.named(err, thumbprints); top != nil {
+		response, err = f.trusting(top).Do(request.Clone(ctx))
+	}
 	if err != nil {
-		return nil, nil, fetchError(err)
+		return document{}, fetchError(err)
 	}
 	defer response.Body.Close()
 	switch status := response.StatusCode; {
 	case status >= 500 || status == http.StatusTooManyRequests:
-		return nil, nil, unreachable(fmt.Errorf("%s: status %d", at, status))
+		return document{}, unreachable(fmt.Errorf("%s: status %d", at, status))
 	case status != http.StatusOK:
-		return nil, nil, noKey(fmt.Errorf("%s: status %d", at, status))
+		return document{}, noKey(fmt.Errorf("%s: status %d", at, status))
 	}
-	body, err = io.ReadAll(io.LimitReader(response.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
-		return nil, nil, unreachable(fmt.Errorf("%s: %w", at, err))
+		return document{}, unreachable(fmt.Errorf("%s: %w", at, err))
 	}
 	if int64(len(body)) > limit {
-		return nil, nil, noKey(fmt.Errorf("%s: the document is larger than %d bytes", at, limit))
+		return document{}, noKey(fmt.Errorf("%s: the document is larger than %d bytes", at, limit))
 	}
+	out := document{body: body}
 	if response.TLS != nil {
-		thumbprints = thumbprintsOf(response.TLS.VerifiedChains)
+		out.chains = response.TLS.VerifiedChains
 	}
-	return body, thumbprints, nil
+	return out, nil
+}
+
+// named are the roots that are trusted beside the authority that a thumbprint names, if that is what was missing; else nil.
+// The certificates of the server are verified from there like all others, by name and time.
+func (f *fetcher) named(err error, thumbprints []string) *x509.CertPool {
+	failed, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok || len(failed.UnverifiedCertificates) == 0 {
+		return nil
+	}
+	top := failed.UnverifiedCertificates[len(failed.UnverifiedCertificates)-1]
+	if !hasThumbprint(top, thumbprints) {
+		return nil
+	}
+	roots := f.roots
+	if roots == nil {
+		if roots, err = x509.SystemCertPool(); err != nil {
+			return nil
+		}
+	}
+	roots = roots.Clone()
+	roots.AddCert(top)
+	return roots
 }
 
 // fetchError tells a provider that can't be reached from one that must not be.
@@ -125,21 +164,22 @@ func fetchError(err error) *Error {
 	return unreachable(err)
 }
 
-// thumbprintsOf are the thumbprints of all certificates by which a server was trusted. AWS looks at the last one that the
-// server sends; but what a server sends without need proves nothing, and the chain may end elsewhere.
-func thumbprintsOf(chains [][]*x509.Certificate) (out []string) {
-	for _, chain := range chains {
-		for _, certificate := range chain {
-			if t := Thumbprint(certificate); !slices.Contains(out, t) {
-				out = append(out, t)
-			}
-		}
-	}
-	return out
+// vouchedBy reports whether one of the certificates by which the server was trusted has one of the thumbprints, or none is
+// wanted. AWS looks at the last one that the server sends; but what a server sends without need proves nothing, and the
+// chain may end elsewhere.
+func (d document) vouchedBy(thumbprints []string) bool {
+	return len(thumbprints) == 0 || slices.ContainsFunc(slices.Concat(d.chains...), func(c *x509.Certificate) bool {
+		return hasThumbprint(c, thumbprints)
+	})
 }
 
-// Thumbprint is the SHA-1 hash of a certificate in lower-case hexadecimal, by which IAM names it. It only narrows down what
-// a server is trusted by already, so that the weakness of SHA-1 does not matter, nor that FIPS 140-3 does not approve it.
+func hasThumbprint(c *x509.Certificate, thumbprints []string) bool {
+	own := Thumbprint(c)
+	return slices.ContainsFunc(thumbprints, func(t string) bool { return strings.EqualFold(t, own) })
+}
+
+// Thumbprint is the SHA-1 hash of a certificate in lower-case hexadecimal, by which IAM names it. FIPS 140-3 does not
+// approve of SHA-1 for signatures; what it does here is to name a certificate that an administrator chose.
 func Thumbprint(c *x509.Certificate) string {
 	var sum [sha1.Size]byte
 	fips140.WithoutEnforcement(func() { sum = sha1.Sum(c.Raw) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,9 +26,9 @@ type flight struct{ done chan struct{} }
 
 // keys returns the keys of a provider: the remembered ones while they are fresh and will do, else new ones. The keys may not
 // do either. The error is an *Error or that of ctx.
-func (v *Verifier) keys(ctx context.Context, url string, do func(*keySet) bool) (*keySet, error) {
+func (v *Verifier) keys(ctx context.Context, p OIDCProvider, do func(*keySet) bool) (*keySet, error) {
 	v.mu.Lock()
-	i := v.issuer(url)
+	i := v.issuer(p.source())
 	now := v.now()
 	if set := i.set; set != nil && now.Sub(set.fetchedAt) < keysFresh && do(set) {
 		v.mu.Unlock()
@@ -35,7 +36,7 @@ func (v *Verifier) keys(ctx context.Context, url string, do func(*keySet) bool) 
 	}
 	f := i.flight
 	if f == nil && !v.closed && (i.triedAt.IsZero() || now.Sub(i.triedAt) >= retryAfter) {
-		f = v.takeOff(i, url, now)
+		f = v.takeOff(i, p, now)
 	}
 	v.mu.Unlock()
 	if f != nil {
@@ -56,33 +57,39 @@ func (v *Verifier) keys(ctx context.Context, url string, do func(*keySet) bool) 
 	return nil, unreachable(errors.New("the keys are too old"))
 }
 
+// source names where keys come from. Whose server is trusted by a thumbprint is trusted for the sake of those providers alone
+// that name it, so that accounts that name others have other keys.
+func (p OIDCProvider) source() string {
+	return p.URL + " " + strings.ToLower(strings.Join(slices.Sorted(slices.Values(p.Thumbprints)), " "))
+}
+
 // issuer finds what is known of a provider, and forgets another one if there are too many.
-func (v *Verifier) issuer(url string) *issuer {
+func (v *Verifier) issuer(source string) *issuer {
 	v.turn++
-	if i := v.issuers[url]; i != nil {
+	if i := v.issuers[source]; i != nil {
 		i.used = v.turn
 		return i
 	}
 	if len(v.issuers) >= maxIssuers {
 		oldest := ""
-		for url, i := range v.issuers {
+		for source, i := range v.issuers {
 			if oldest == "" || i.used < v.issuers[oldest].used {
-				oldest = url
+				oldest = source
 			}
 		}
 		delete(v.issuers, oldest)
 	}
 	i := &issuer{used: v.turn}
-	v.issuers[url] = i
+	v.issuers[source] = i
 	return i
 }
 
 // takeOff begins to fetch the keys of a provider, for all who wait for them: none of them can call it off.
-func (v *Verifier) takeOff(i *issuer, url string, now time.Time) *flight {
+func (v *Verifier) takeOff(i *issuer, p OIDCProvider, now time.Time) *flight {
 	f := &flight{done: make(chan struct{})}
 	i.flight, i.triedAt = f, now
 	v.flights.Go(func() {
-		set, err := v.fetcher.keySet(v.running, url)
+		set, err := v.fetcher.keySet(v.running, p)
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		if err == nil {
@@ -96,39 +103,42 @@ func (v *Verifier) takeOff(i *issuer, url string, now time.Time) *flight {
 }
 
 // keySet fetches the keys of a provider. The error is an *Error.
-func (f *fetcher) keySet(ctx context.Context, url string) (*keySet, error) {
+func (f *fetcher) keySet(ctx context.Context, p OIDCProvider) (*keySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	at, err := f.discover(ctx, url)
+	at, err := f.discover(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	body, thumbprints, err := f.get(ctx, at, maxKeySet)
+	found, err := f.get(ctx, at, maxKeySet, p.Thumbprints)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseKeys(body)
+	if !found.vouchedBy(p.Thumbprints) {
+		return nil, badThumbprint(fmt.Errorf("%s: no certificate of the server's chain has a thumbprint of the provider", at))
+	}
+	keys, err := parseKeys(found.body)
 	if err != nil {
 		return nil, noKey(fmt.Errorf("%s: %w", at, err))
 	}
-	return &keySet{keys: keys, thumbprints: thumbprints}, nil
+	return &keySet{keys: keys}, nil
 }
 
-// discover asks a provider where its keys are.
-func (f *fetcher) discover(ctx context.Context, url string) (string, error) {
-	at := strings.TrimSuffix(url, "/") + "/.well-known/openid-configuration"
-	body, _, err := f.get(ctx, at, maxDiscovery)
+// discover asks a provider where its keys are. The server that has them must have a thumbprint of the provider, not this one.
+func (f *fetcher) discover(ctx context.Context, p OIDCProvider) (string, error) {
+	at := strings.TrimSuffix(p.URL, "/") + "/.well-known/openid-configuration"
+	found, err := f.get(ctx, at, maxDiscovery, p.Thumbprints)
 	if err != nil {
 		return "", err
 	}
-	document, err := strictjson.Parse(body, maxTokenDepth)
+	configuration, err := strictjson.Parse(found.body, maxTokenDepth)
 	if err != nil {
 		return "", noKey(fmt.Errorf("%s: %w", at, err))
 	}
-	if named := document.Member("issuer"); named.Kind() != strictjson.String || named.String() != url {
+	if named := configuration.Member("issuer"); named.Kind() != strictjson.String || named.String() != p.URL {
 		return "", noKey(fmt.Errorf("%s: the issuer is another", at))
 	}
-	keys := document.Member("jwks_uri")
+	keys := configuration.Member("jwks_uri")
 	if keys.Kind() != strictjson.String {
 		return "", noKey(fmt.Errorf("%s: there is no jwks_uri", at))
 	}

@@ -3,11 +3,15 @@ package federation
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -197,24 +201,57 @@ func TestThumbprints(t *testing.T) {
 			h.refuses(c.what, h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
 		}
 	}
-	// A thumbprint can't make up for an authority that is not trusted.
+}
+
+// A thumbprint of the topmost certificate makes up for an authority that is not trusted, for those who name it.
+func TestUntrustedAuthority(t *testing.T) {
+	h := newHouse(t)
+	right := h.issuer.Authority.Thumbprint()
 	h.verifier = NewVerifier(Config{Now: h.clock.now, Roots: x509.NewCertPool()})
 	defer h.verifier.Close()
-	for _, h.provider.Thumbprints = range [][]string{nil, {right}} {
-		h.refuses("not trusted", h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
+	h.refuses("not trusted", h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
+	h.provider.Thumbprints = []string{right}
+	h.accepts("named", h.issuer.Mint(nil))
+	h.provider.Thumbprints = nil
+	h.refuses("named by another provider alone", h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
+	h.provider.Thumbprints = []string{federationtest.NewAuthority(t).Thumbprint()}
+	h.refuses("another named", h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
+}
+
+// An authority that is named vouches for its servers only, and must have signed for them.
+func TestNamedAuthority(t *testing.T) {
+	ours, theirs := federationtest.NewAuthority(t), federationtest.NewAuthority(t)
+	for what, c := range map[string]struct {
+		served tls.Certificate
+		ok     bool
+	}{
+		"its server":                    {ours.Issue(t, "127.0.0.1"), true},
+		"the server of another address": {ours.Issue(t, "127.0.0.2"), false},
+		"the server of another authority that sends ours along": {appended(theirs.Issue(t, "127.0.0.1"), ours), false},
+	} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{c.served}}
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		f := newFetcher(Config{Roots: x509.NewCertPool()})
+		_, err := f.get(context.Background(), server.URL, 1, []string{ours.Thumbprint()})
+		if c.ok && err != nil {
+			t.Errorf("%s: %v", what, err)
+		} else if !c.ok {
+			wantRefusal(t, what, err, InvalidIdentityToken, sentenceTLS)
+		}
+		// Where the other authority is trusted, the one that is sent along is not in the chain.
+		f = newFetcher(Config{Roots: theirs.Roots()})
+		if d, err := f.get(context.Background(), server.URL, 1, nil); err == nil && d.vouchedBy([]string{ours.Thumbprint()}) {
+			t.Errorf("%s: a certificate without need counts", what)
+		}
+		server.Close()
 	}
 }
 
-// A server's certificate that was renewed by another authority is looked at again.
-func TestThumbprintOfAnother(t *testing.T) {
-	h := newHouse(t)
-	h.accepts("without thumbprints", h.issuer.Mint(nil))
-	h.provider.Thumbprints = []string{strings.Repeat("0", 40)}
-	h.clock.advance(retryAfter)
-	h.refuses("another", h.issuer.Mint(nil), InvalidIdentityToken, sentenceTLS)
-	if n := h.issuer.Fetches(federationtest.KeysPath); n != 2 {
-		t.Errorf("%d fetches", n)
-	}
+func appended(c tls.Certificate, a *federationtest.Authority) tls.Certificate {
+	c.Certificate = append(c.Certificate, a.Certificate.Raw)
+	return c
 }
 
 func TestAddresses(t *testing.T) {
@@ -228,7 +265,7 @@ func TestAddresses(t *testing.T) {
 			f := newFetcher(Config{AllowLoopback: i == 1})
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel() // no address is spoken to
-			_, _, err := f.get(ctx, url, 1)
+			_, err := f.get(ctx, url, 1, nil)
 			if want != errors.Is(err, context.Canceled) {
 				t.Errorf("%q with AllowLoopback %v: %v", url, i == 1, err)
 			}

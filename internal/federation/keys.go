@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,17 +32,8 @@ const (
 
 // keySet is what a provider published at one time. It never changes.
 type keySet struct {
-	keys []jose.JSONWebKey
-	// thumbprints are those of the certificates of the server that published them.
-	thumbprints []string
-	fetchedAt   time.Time
-}
-
-// vouchedBy reports whether one of the thumbprints is of a certificate of the server, or none is wanted.
-func (s *keySet) vouchedBy(thumbprints []string) bool {
-	return len(thumbprints) == 0 || slices.ContainsFunc(thumbprints, func(t string) bool {
-		return slices.Contains(s.thumbprints, strings.ToLower(t))
-	})
+	keys      []jose.JSONWebKey
+	fetchedAt time.Time
 }
 
 // fitting are the keys that a token may be signed with: of the name that it gives, and of the type that its algorithm
