@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/secret"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // AddAccount makes an account whose root has an access key, and registries in it.
@@ -12,4 +14,9 @@ func (s *Server) AddAccount(ctx context.Context, id, keyID string, text secret.T
 		return err
 	}
 	return s.state.ensureScopes(ctx, s.config)
+}
+
+// RevokeSessions makes void what was issued in an account before a moment.
+func (s *Server) RevokeSessions(ctx context.Context, account string, before time.Time) error {
+	return s.state.db.Update(ctx, func(tx *store.Tx) error { return s.state.iam.RevokeSessions(tx, account, before) })
 }
