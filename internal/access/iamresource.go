@@ -11,12 +11,13 @@ import (
 )
 
 // IAMResources finds what is attached to the resources of IAM: the trust policy of a role, for those who want to assume it,
-// and the tags of users and roles.
+// and the tags of all that have any.
 func IAMResources(s *iam.Store) Attached {
 	return func(ctx context.Context, _ string, q policy.Question) (policy.ResourceSet, error) {
 		st, err := s.ByARN(ctx, q.Resource.ARN)
 		if errors.Is(err, iam.ErrGone) {
-			return policy.ResourceSet{}, nil
+			keys, err := s.KeysOf(ctx, q.Resource.ARN)
+			return policy.ResourceSet{Context: keys}, err
 		}
 		if err != nil {
 			return policy.ResourceSet{}, err

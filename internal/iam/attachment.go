@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/store"
@@ -14,8 +15,8 @@ var attachmentsPerOwner = map[Kind]struct {
 	KindUser: {10, "PoliciesPerUser"}, KindGroup: {10, "PoliciesPerGroup"}, KindRole: {20, "PoliciesPerRole"},
 }
 
-// Attach attaches a managed policy to a user, group or role, if it isn't attached. The error is of code NoSuchEntity,
-// PolicyNotAttachable or LimitExceeded.
+// Attach attaches a managed policy to a user, group or role, if it isn't attached. The error is of code InvalidInput,
+// NoSuchEntity, PolicyNotAttachable or LimitExceeded.
 func (s *Store) Attach(tx *store.Tx, owner Entity, arn string) error {
 	if err := s.attachable(tx, owner, arn); err != nil {
 		return err
@@ -39,6 +40,9 @@ func (s *Store) Attach(tx *store.Tx, owner Entity, arn string) error {
 
 // attachable wants a managed policy of the owner's account, or one of AWS that is not for services alone.
 func (s *Store) attachable(tx *store.Tx, owner Entity, arn string) error {
+	if err := checkPolicyARN(arn); err != nil {
+		return err
+	}
 	missing := Errorf(NoSuchEntity, "Policy %s does not exist or is not attachable.", arn)
 	if strings.HasPrefix(arn, awsPolicies+"aws-service-role/") {
 		return Errorf(PolicyNotAttachable, "Cannot attach a Service Role Policy to a Customer Role.")
@@ -104,16 +108,20 @@ const (
 // after one; an empty one is the beginning. kind limits them to one kind, if it isn't empty.
 func (s *Store) AttachedTo(tx *store.Tx, account, arn, usage string, kind Kind, prefix, after string, n int) (entities []Entity, more bool, err error) {
 	var parts []string
+	part := func(k Kind, from, id string) {
+		part := `SELECT '` + string(k) + `' AS kind, e.id AS id, e.name AS name, e.path AS path FROM ` + from + ` AND ` + id + ` > $3 AND e.path >= $4 AND e.path < $5
+			ORDER BY ` + id + ` LIMIT $6`
+		parts = append(parts, `SELECT kind, id, name, path FROM (`+part+`) AS part`+strconv.Itoa(len(parts)))
+	}
 	for _, k := range []Kind{KindGroup, KindRole, KindUser} {
 		if kind != "" && kind != k {
 			continue
 		}
-		columns := `SELECT '` + string(k) + `' AS kind, e.id AS id, e.name AS name, e.path AS path FROM `
 		if usage != UsedAsBoundary {
-			parts = append(parts, columns+`iam_attachment a JOIN `+tables[k]+` e ON e.id = a.owner WHERE a.account = $1 AND a.policy = $2 AND a.owner > $3 AND e.path >= $4 AND e.path < $5`)
+			part(k, `iam_attachment a JOIN `+tables[k]+` e ON e.id = a.owner WHERE a.account = $1 AND a.policy = $2`, `a.owner`)
 		}
 		if usage != UsedAsPermissions && k != KindGroup {
-			parts = append(parts, columns+tables[k]+` e WHERE e.account = $1 AND e.boundary = $2 AND e.boundary <> '' AND e.id > $3 AND e.path >= $4 AND e.path < $5`)
+			part(k, tables[k]+` e WHERE e.account = $1 AND e.boundary = $2 AND e.boundary <> ''`, `e.id`)
 		}
 	}
 	if len(parts) == 0 {

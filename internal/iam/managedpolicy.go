@@ -119,8 +119,21 @@ func scanPolicy(row store.Scanner) (Policy, error) {
 	return p, err
 }
 
-// Policy finds a managed policy of an account, or one of AWS, by ARN. The error is of code NoSuchEntity.
+// checkPolicyARN wants the ARN of a managed policy, whether or not there is one. The error is of code InvalidInput.
+func checkPolicyARN(arn string) error {
+	rest, _ := strings.CutPrefix(arn, "arn:aws:iam::")
+	account, name, ok := strings.Cut(rest, ":policy/")
+	if !ok || name == "" || account != awsAccount && (len(account) != 12 || strings.Trim(account, "0123456789") != "") {
+		return Errorf(InvalidInput, "ARN %s is not valid.", arn)
+	}
+	return nil
+}
+
+// Policy finds a managed policy of an account, or one of AWS, by ARN. The error is of code InvalidInput or NoSuchEntity.
 func (s *Store) Policy(tx *store.Tx, account, arn string) (Policy, error) {
+	if err := checkPolicyARN(arn); err != nil {
+		return Policy{}, err
+	}
 	if p, ok := awsByARN[arn]; ok {
 		return p.policy(), nil
 	}
@@ -136,8 +149,8 @@ func (s *Store) Policy(tx *store.Tx, account, arn string) (Policy, error) {
 func (s *Store) PolicyUse(tx *store.Tx, account, arn string) (attached, boundaries int64, err error) {
 	err = errors.Join(
 		tx.QueryRow(`SELECT count(*) FROM iam_attachment WHERE account = $1 AND policy = $2`, account, arn).Scan(&attached),
-		tx.QueryRow(`SELECT (SELECT count(*) FROM iam_user WHERE boundary = $2 AND boundary <> '' AND +account = $1) +
-			(SELECT count(*) FROM iam_role WHERE boundary = $2 AND boundary <> '' AND +account = $1)`, account, arn).Scan(&boundaries))
+		tx.QueryRow(`SELECT (SELECT count(*) FROM iam_user WHERE boundary = $2 AND boundary <> '' AND account = $1) +
+			(SELECT count(*) FROM iam_role WHERE boundary = $2 AND boundary <> '' AND account = $1)`, account, arn).Scan(&boundaries))
 	return attached, boundaries, err
 }
 

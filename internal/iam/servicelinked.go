@@ -57,7 +57,12 @@ func (s *Store) DeleteLinkedRole(tx *store.Tx, account, name string) (task strin
 		// The sentence of IAM is not known.
 		return "", Errorf(InvalidInput, "The role %s is not a service-linked role.", r.Name)
 	}
-	task = "task" + r.Path + r.Name + "/" + rand.Text()
+	before := "task" + r.Path + r.Name
+	task = before + "/" + rand.Text()
+	// Earlier deletions of the role are forgotten, of which there is no end. '0' comes after '/'.
+	if _, err := tx.Exec(`DELETE FROM iam_task WHERE account = $1 AND kind = $2 AND id > $3 AND id < $4`, account, taskDeletion, before+"/", before+"0"); err != nil {
+		return "", err
+	}
 	if _, err := tx.Exec(`INSERT INTO iam_task (account, kind, id, created_at, body) VALUES ($1, $2, $3, $4, '')`,
 		account, taskDeletion, task, s.now().UnixMicro()); err != nil {
 		return "", err

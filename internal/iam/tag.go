@@ -1,8 +1,11 @@
 package iam
 
 import (
+	"context"
+	"errors"
 	"strings"
 
+	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -29,6 +32,31 @@ func (s *Store) TagPage(tx *store.Tx, owner, after string, n int) (tags []Tag, m
 		return nil, false, err
 	}
 	return cut(rows, n, scanTag)
+}
+
+// KeysOf finds the condition keys that a managed policy, MFA device or identity provider has, which are its tags, by its
+// ARN. Those of users and roles are in their Standing.
+func (s *Store) KeysOf(ctx context.Context, arn string) (keys policy.Context, err error) {
+	kind, _, _, _, ok := splitARN(arn)
+	if !ok {
+		return nil, nil
+	}
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		owner := arn
+		if kind == KindPolicy {
+			err := tx.QueryRow(`SELECT id FROM iam_policy WHERE arn = $1`, arn).Scan(&owner)
+			if errors.Is(err, store.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		tags, err := s.Tags(tx, owner)
+		keys = resourceKeys(tags)
+		return err
+	})
+	return keys, err
 }
 
 // PutTags gives tags to something of an account: owner is its unique id, or the ARN of a provider or device. A tag takes

@@ -3,6 +3,8 @@ package iam
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
@@ -28,6 +30,38 @@ func onEntity[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], name func
 		return a, nil
 	}
 	return op
+}
+
+// onStanding makes the question of an operation on a user or role for which more counts than its tags: keys says which
+// condition keys it has. Those that the request carries come before them.
+func onStanding[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], name func(*I) string, more func(*I) policy.Context,
+	keys func(*iam.Standing) policy.Context) awsapi.Op[I, O] {
+	op = onEntity(s, kind, op, name, more)
+	ask := op.Ask
+	op.Ask = func(ctx context.Context, c awsapi.Call, in *I) (awsapi.Asked, error) {
+		a, err := ask(ctx, c, in)
+		if err != nil {
+			return a, err
+		}
+		st, err := s.IAM.ByARN(ctx, a.Questions[0].Resource.ARN)
+		if errors.Is(err, iam.ErrGone) {
+			return a, nil
+		}
+		if err != nil {
+			return a, err
+		}
+		all := keys(st)
+		maps.Copy(all, a.Context)
+		a.Context = all
+		return a, nil
+	}
+	return op
+}
+
+// onBounded makes the question of an operation for which the boundary counts that the user or role has, as the condition key
+// iam:PermissionsBoundary. By it administrators are held to those that have a boundary.
+func onBounded[I, O any](s *service, kind iam.Kind, op awsapi.Op[I, O], name func(*I) string, more func(*I) policy.Context) awsapi.Op[I, O] {
+	return onStanding(s, kind, op, name, more, func(st *iam.Standing) policy.Context { return boundaryKey(st.BoundaryARN) })
 }
 
 // onRenamed makes the questions of an operation that gives a user or group another path and name: about the ARN that it has

@@ -34,7 +34,7 @@ func (s *service) addAttachments(out *awsapi.Service) {
 	}, func(p page[api.AttachedPolicy]) *api.ListAttachedRolePoliciesResponse {
 		return &api.ListAttachedRolePoliciesResponse{AttachedPolicies: p.items, IsTruncated: p.more, Marker: p.marker}
 	}))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.ListEntitiesForPolicyRequest, api.ListEntitiesForPolicyResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.ListEntitiesForPolicyRequest, api.ListEntitiesForPolicyResponse]{
 		Action: "iam:ListEntitiesForPolicy",
 		Read:   s.listEntitiesForPolicy,
 	}, func(in *api.ListEntitiesForPolicyRequest) string { return in.PolicyARN }))
@@ -42,7 +42,7 @@ func (s *service) addAttachments(out *awsapi.Service) {
 
 // attach is an operation that attaches a managed policy or takes it away, as change says.
 func attach[I any](s *service, kind iam.Kind, action string, change func(*store.Tx, iam.Entity, string) error, of func(*I) (owner, arn string)) awsapi.Op[I, nothing] {
-	return onEntity(s, kind, awsapi.Op[I, nothing]{
+	return onBounded(s, kind, awsapi.Op[I, nothing]{
 		Action: action,
 		Write: func(tx *store.Tx, c awsapi.Call, in *I) (*nothing, error) {
 			owner, arn := of(in)

@@ -26,7 +26,7 @@ func (s *service) addBoundaries(out *awsapi.Service) {
 // boundary is an operation that sets the permissions boundary of a user or role, or takes it away where the ARN is empty.
 // The condition key iam:PermissionsBoundary is the boundary that is set, or the one that is taken away.
 func boundary[I any](s *service, kind iam.Kind, action string, of func(*I) (owner, arn string)) awsapi.Op[I, nothing] {
-	return onEntity(s, kind, awsapi.Op[I, nothing]{
+	return onBounded(s, kind, awsapi.Op[I, nothing]{
 		Action: action,
 		Write: func(tx *store.Tx, c awsapi.Call, in *I) (*nothing, error) {
 			owner, arn := of(in)

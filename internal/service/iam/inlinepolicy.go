@@ -87,7 +87,7 @@ func (s *service) addRolePolicies(out *awsapi.Service) {
 }
 
 func putInline[I any](s *service, kind iam.Kind, action string, of func(*I) (owner, name, document string)) awsapi.Op[I, nothing] {
-	return onEntity(s, kind, awsapi.Op[I, nothing]{
+	return onBounded(s, kind, awsapi.Op[I, nothing]{
 		Action: action,
 		Write: func(tx *store.Tx, c awsapi.Call, in *I) (*nothing, error) {
 			owner, name, document := of(in)
@@ -104,7 +104,7 @@ func putInline[I any](s *service, kind iam.Kind, action string, of func(*I) (own
 }
 
 func deleteInline[I any](s *service, kind iam.Kind, action string, of func(*I) (owner, name string)) awsapi.Op[I, nothing] {
-	return onEntity(s, kind, awsapi.Op[I, nothing]{
+	return onBounded(s, kind, awsapi.Op[I, nothing]{
 		Action: action,
 		Write: func(tx *store.Tx, c awsapi.Call, in *I) (*nothing, error) {
 			owner, name := of(in)

@@ -3,6 +3,7 @@ package iam
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
@@ -17,11 +18,11 @@ func (s *service) addManagedPolicies(out *awsapi.Service) {
 		Write:  s.createPolicy,
 	}, func(in *api.CreatePolicyRequest) (path, name string) { return in.Path, in.PolicyName },
 		func(in *api.CreatePolicyRequest) []api.Tag { return in.Tags }, nil))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.GetPolicyRequest, api.GetPolicyResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.GetPolicyRequest, api.GetPolicyResponse]{
 		Action: "iam:GetPolicy",
 		Read:   s.getPolicy,
 	}, func(in *api.GetPolicyRequest) string { return in.PolicyARN }))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.DeletePolicyRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.DeletePolicyRequest, nothing]{
 		Action: "iam:DeletePolicy",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.DeletePolicyRequest) (*nothing, error) {
 			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error { return s.IAM.DeletePolicy(tx, p) })
@@ -32,14 +33,6 @@ func (s *service) addManagedPolicies(out *awsapi.Service) {
 		Read:   s.listPolicies,
 	}))
 	s.addPolicyTags(out)
-}
-
-// onPolicy makes the question of an operation on a managed policy that is named by its ARN.
-func onPolicy[I, O any](op awsapi.Op[I, O], arn func(*I) string) awsapi.Op[I, O] {
-	op.Resources = func(c awsapi.Call, in *I) []policy.Resource {
-		return []policy.Resource{{ARN: arn(in), Account: c.Caller.Principal.Account}}
-	}
-	return op
 }
 
 // withPolicy changes a managed policy.
@@ -97,7 +90,7 @@ func (s *service) listPolicies(ctx context.Context, c awsapi.Call, in *api.ListP
 	f := iam.PolicyFilter{Prefix: cmp.Or(in.PathPrefix, "/"), Local: in.Scope != "AWS", AWS: in.Scope != "Local",
 		Attached: in.OnlyAttached != nil && *in.OnlyAttached, Usage: in.PolicyUsageFilter}
 	list := list[iam.Policy, api.Policy]{
-		name: "policies " + in.Scope + " " + f.Prefix + " " + f.Usage, keys: 3,
+		name: fmt.Sprintf("policies %s %s %s %t", in.Scope, f.Prefix, f.Usage, f.Attached), keys: 3,
 		keysOf: func(p iam.Policy) []string { return []string{p.Account, p.Path, p.Name} },
 	}
 	used := map[string][2]int64{}
@@ -125,7 +118,7 @@ func (s *service) listPolicies(ctx context.Context, c awsapi.Call, in *api.ListP
 }
 
 func (s *service) addPolicyTags(out *awsapi.Service) {
-	tag := onPolicy(awsapi.Op[api.TagPolicyRequest, nothing]{
+	tag := onARN(awsapi.Op[api.TagPolicyRequest, nothing]{
 		Action: "iam:TagPolicy",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.TagPolicyRequest) (*nothing, error) {
 			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error {
@@ -142,7 +135,7 @@ func (s *service) addPolicyTags(out *awsapi.Service) {
 		return c
 	}
 	awsapi.Add(out, tag)
-	untag := onPolicy(awsapi.Op[api.UntagPolicyRequest, nothing]{
+	untag := onARN(awsapi.Op[api.UntagPolicyRequest, nothing]{
 		Action: "iam:UntagPolicy",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagPolicyRequest) (*nothing, error) {
 			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error {
@@ -159,7 +152,7 @@ func (s *service) addPolicyTags(out *awsapi.Service) {
 		return c
 	}
 	awsapi.Add(out, untag)
-	awsapi.Add(out, onPolicy(awsapi.Op[api.ListPolicyTagsRequest, api.ListPolicyTagsResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.ListPolicyTagsRequest, api.ListPolicyTagsResponse]{
 		Action: "iam:ListPolicyTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListPolicyTagsRequest) (*api.ListPolicyTagsResponse, error) {
 			p, err := tagList("policy "+in.PolicyARN, s.IAM, func(tx *store.Tx) (owner string, err error) {

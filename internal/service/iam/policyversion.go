@@ -10,7 +10,7 @@ import (
 )
 
 func (s *service) addPolicyVersions(out *awsapi.Service) {
-	awsapi.Add(out, onPolicy(awsapi.Op[api.CreatePolicyVersionRequest, api.CreatePolicyVersionResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.CreatePolicyVersionRequest, api.CreatePolicyVersionResponse]{
 		Action: "iam:CreatePolicyVersion",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.CreatePolicyVersionRequest) (out *api.CreatePolicyVersionResponse, err error) {
 			isDefault := in.SetAsDefault != nil && *in.SetAsDefault
@@ -24,7 +24,7 @@ func (s *service) addPolicyVersions(out *awsapi.Service) {
 			return out, err
 		},
 	}, func(in *api.CreatePolicyVersionRequest) string { return in.PolicyARN }))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.GetPolicyVersionRequest, api.GetPolicyVersionResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.GetPolicyVersionRequest, api.GetPolicyVersionResponse]{
 		Action: "iam:GetPolicyVersion",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.GetPolicyVersionRequest) (out *api.GetPolicyVersionResponse, err error) {
 			err = s.IAM.View(ctx, func(tx *store.Tx) error {
@@ -40,17 +40,17 @@ func (s *service) addPolicyVersions(out *awsapi.Service) {
 			return out, err
 		},
 	}, func(in *api.GetPolicyVersionRequest) string { return in.PolicyARN }))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.ListPolicyVersionsRequest, api.ListPolicyVersionsResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.ListPolicyVersionsRequest, api.ListPolicyVersionsResponse]{
 		Action: "iam:ListPolicyVersions",
 		Read:   s.listPolicyVersions,
 	}, func(in *api.ListPolicyVersionsRequest) string { return in.PolicyARN }))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.SetDefaultPolicyVersionRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.SetDefaultPolicyVersionRequest, nothing]{
 		Action: "iam:SetDefaultPolicyVersion",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.SetDefaultPolicyVersionRequest) (*nothing, error) {
 			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error { return s.IAM.SetDefaultVersion(tx, p, in.VersionID) })
 		},
 	}, func(in *api.SetDefaultPolicyVersionRequest) string { return in.PolicyARN }))
-	awsapi.Add(out, onPolicy(awsapi.Op[api.DeletePolicyVersionRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.DeletePolicyVersionRequest, nothing]{
 		Action: "iam:DeletePolicyVersion",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.DeletePolicyVersionRequest) (*nothing, error) {
 			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error { return s.IAM.DeleteVersion(tx, p, in.VersionID) })

@@ -46,7 +46,11 @@ func (s *service) addRoleChanges(out *awsapi.Service) {
 				if err := r.Changeable(); err != nil {
 					return err
 				}
-				r.Description, r.MaxSession = in.Description, lifeOf(in.MaxSessionDuration)
+				// What the request doesn't say stays. An empty description is as none here; UpdateRoleDescription takes one away.
+				r.Description = cmp.Or(in.Description, r.Description)
+				if in.MaxSessionDuration != nil {
+					r.MaxSession = lifeOf(in.MaxSessionDuration)
+				}
 				return s.IAM.UpdateRole(tx, r)
 			})
 		},
@@ -55,6 +59,10 @@ func (s *service) addRoleChanges(out *awsapi.Service) {
 		Action: "iam:UpdateRoleDescription",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UpdateRoleDescriptionRequest) (out *api.UpdateRoleDescriptionResponse, err error) {
 			_, err = s.withRole(tx, c, in.RoleName, func(r iam.Role) error {
+				// Roles of services may be described by the account.
+				if err := r.Changeable(); err != nil && r.LinkedService == "" {
+					return err
+				}
 				r.Description = in.Description
 				if err := s.IAM.UpdateRole(tx, r); err != nil {
 					return err

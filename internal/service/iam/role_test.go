@@ -43,6 +43,8 @@ func TestRoles(t *testing.T) {
 		{"GetRole", in{"RoleName": "CI"}, "RoleName: ci\nKey: team\nLastUsedDate:"},
 		{"GetRole", in{"RoleName": "none"}, "NoSuchEntity: The role with name none cannot be found."},
 		{"UpdateRole", in{"RoleName": "ci", "Description": "pulls"}, ""},
+		{"GetRole", in{"RoleName": "ci"}, "Description: pulls\nMaxSessionDuration: 7200"},
+		{"UpdateRole", in{"RoleName": "ci", "MaxSessionDuration": 3600}, ""},
 		{"GetRole", in{"RoleName": "ci"}, "Description: pulls\nMaxSessionDuration: 3600"},
 		{"UpdateRoleDescription", in{"RoleName": "ci", "Description": "again"}, "Description: again"},
 		{"TagRole", in{"RoleName": "ci", "Tags": tags("Team", "x", "stage", "test")}, ""},

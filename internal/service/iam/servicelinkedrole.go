@@ -19,9 +19,7 @@ func (s *service) addServiceLinkedRoles(out *awsapi.Service) {
 			return []policy.Resource{{ARN: iam.KindRole.ARN(account, iam.LinkedRolePath(in.AWSServiceName), iam.LinkedRoleName(in.AWSServiceName)), Account: account}}
 		},
 		Context: func(_ awsapi.Call, in *api.CreateServiceLinkedRoleRequest) policy.Context {
-			c := policy.Context{}
-			c.Put("iam:AWSServiceName", in.AWSServiceName)
-			return c
+			return serviceKey(in.AWSServiceName)
 		},
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.CreateServiceLinkedRoleRequest) (*api.CreateServiceLinkedRoleResponse, error) {
 			r, err := s.IAM.CreateLinkedRole(tx, c.Caller.Principal.Account, in.AWSServiceName, in.Description, in.CustomSuffix)
@@ -32,13 +30,14 @@ func (s *service) addServiceLinkedRoles(out *awsapi.Service) {
 			return &api.CreateServiceLinkedRoleResponse{Role: shown}, err
 		},
 	})
-	awsapi.Add(out, onEntity(s, iam.KindRole, awsapi.Op[api.DeleteServiceLinkedRoleRequest, api.DeleteServiceLinkedRoleResponse]{
+	awsapi.Add(out, onStanding(s, iam.KindRole, awsapi.Op[api.DeleteServiceLinkedRoleRequest, api.DeleteServiceLinkedRoleResponse]{
 		Action: "iam:DeleteServiceLinkedRole",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.DeleteServiceLinkedRoleRequest) (*api.DeleteServiceLinkedRoleResponse, error) {
 			task, err := s.IAM.DeleteLinkedRole(tx, c.Caller.Principal.Account, in.RoleName)
 			return &api.DeleteServiceLinkedRoleResponse{DeletionTaskID: task}, err
 		},
-	}, func(in *api.DeleteServiceLinkedRoleRequest) string { return in.RoleName }, nil))
+	}, func(in *api.DeleteServiceLinkedRoleRequest) string { return in.RoleName }, nil,
+		func(st *iam.Standing) policy.Context { return serviceKey(st.LinkedService) }))
 	awsapi.Add(out, awsapi.Op[api.GetServiceLinkedRoleDeletionStatusRequest, api.GetServiceLinkedRoleDeletionStatusResponse]{
 		Action: "iam:GetServiceLinkedRoleDeletionStatus",
 		Resources: func(c awsapi.Call, in *api.GetServiceLinkedRoleDeletionStatusRequest) []policy.Resource {
@@ -52,6 +51,15 @@ func (s *service) addServiceLinkedRoles(out *awsapi.Service) {
 			return &api.GetServiceLinkedRoleDeletionStatusResponse{Status: "SUCCEEDED"}, err
 		},
 	})
+}
+
+// serviceKey is the condition key of the service that a role belongs to; empty for none.
+func serviceKey(service string) policy.Context {
+	c := policy.Context{}
+	if service != "" {
+		c.Put("iam:AWSServiceName", service)
+	}
+	return c
 }
 
 // roleOfTask is the ARN of the role that a deletion task is about, such as task/aws-service-role/<service>/<role>/<id>.

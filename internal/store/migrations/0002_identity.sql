@@ -44,7 +44,7 @@ CREATE TABLE iam_user (
     UNIQUE (account, name_key)
 ) WITHOUT ROWID;
 CREATE INDEX iam_user_path ON iam_user (account, path, name_key);
-CREATE INDEX iam_user_boundary ON iam_user (boundary) WHERE boundary <> '';
+CREATE INDEX iam_user_boundary ON iam_user (account, boundary) WHERE boundary <> '';
 
 CREATE TABLE iam_group (
     id         TEXT   NOT NULL PRIMARY KEY,
@@ -82,7 +82,7 @@ CREATE TABLE iam_role (
     UNIQUE (account, name_key)
 ) WITHOUT ROWID;
 CREATE INDEX iam_role_path ON iam_role (account, path, name_key);
-CREATE INDEX iam_role_boundary ON iam_role (boundary) WHERE boundary <> '';
+CREATE INDEX iam_role_boundary ON iam_role (account, boundary) WHERE boundary <> '';
 
 -- Inline policies; owner is a user, group or role.
 CREATE TABLE iam_inline (
