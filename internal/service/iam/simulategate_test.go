@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -37,8 +38,8 @@ func onUser(name string) func(*coffertest.Server) coffertest.Response {
 	return func(s *coffertest.Server) coffertest.Response { return s.Query("iam", "GetUser", in{"UserName": name}) }
 }
 
-// agree wants the simulator to answer for a user what the gate answers to it.
-func agree(t *testing.T, admin, user *coffertest.Server, account, name string) (allowed int) {
+// agree wants the simulator to answer for a user or role what the gate answers to it.
+func agree(t *testing.T, admin, user *coffertest.Server, account, source string) (allowed int) {
 	t.Helper()
 	for _, g := range gated {
 		resource := g.resource
@@ -52,7 +53,7 @@ func agree(t *testing.T, admin, user *coffertest.Server, account, name string) (
 		// What only a real request has.
 		entries := []in{{"ContextKeyName": "aws:SourceIp", "ContextKeyType": "ip", "ContextKeyValues": []string{"127.0.0.1"}},
 			{"ContextKeyName": "aws:SecureTransport", "ContextKeyType": "boolean", "ContextKeyValues": []string{"false"}}}
-		out := simulate(t, admin, "SimulatePrincipalPolicy", in{"PolicySourceArn": "arn:aws:iam::" + account + ":user/" + name,
+		out := simulate(t, admin, "SimulatePrincipalPolicy", in{"PolicySourceArn": "arn:aws:iam::" + account + ":" + source,
 			"ActionNames": []string{g.action}, "ResourceArns": []string{resource}, "ContextEntries": entries})
 		r := g.call(user)
 		entered := !strings.HasPrefix(r.Code(), "AccessDenied")
@@ -97,7 +98,7 @@ func TestSimulatorAgreesWithTheGate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s.MustQuery("iam", "PutUserPolicy", in{"UserName": "ann", "PolicyName": "own", "PolicyDocument": test.document})
-			if n := agree(t, s, ann, coffertest.Account, "ann"); n != test.allowed {
+			if n := agree(t, s, ann, coffertest.Account, "user/ann"); n != test.allowed {
 				t.Errorf("%d requests were let in, want %d", n, test.allowed)
 			}
 		})
@@ -108,31 +109,69 @@ func TestSimulatorAgreesWithTheGate(t *testing.T) {
 			{"Effect":"Allow","Principal":{"AWS":"` + iamARN + `user/ann"},"Action":"ecr:ListImages"}]}`}, nil)
 		s.MustECR("SetRepositoryPolicy", in{"repositoryName": "team/other", "policyText": `{"Version":"2012-10-17","Statement":[
 			{"Effect":"Deny","Principal":"*","Action":"ecr:BatchGetImage"}]}`}, nil)
-		if n := agree(t, s, ann, coffertest.Account, "ann"); n != 2 {
+		if n := agree(t, s, ann, coffertest.Account, "user/ann"); n != 2 {
 			t.Errorf("%d requests were let in", n)
 		}
 	})
 	t.Run("a group", func(t *testing.T) {
 		s.MustQuery("iam", "CreateGroup", in{"GroupName": "readers"})
 		s.MustQuery("iam", "AddUserToGroup", in{"GroupName": "readers", "UserName": "ann"})
-		if n := agree(t, s, ann, coffertest.Account, "ann"); n != 2 {
+		s.MustQuery("iam", "PutGroupPolicy", in{"GroupName": "readers", "PolicyName": "reading", "PolicyDocument": statement("Allow", "iam:*", "*", "")})
+		if n := agree(t, s, ann, coffertest.Account, "user/ann"); n != 5 {
+			t.Errorf("%d requests were let in", n)
+		}
+	})
+	t.Run("a boundary", func(t *testing.T) {
+		arn := s.MustQuery("iam", "CreatePolicy", in{"PolicyName": "limit", "PolicyDocument": statement("Allow", "iam:List*", "*", "")}).Text("Arn")
+		s.MustQuery("iam", "PutUserPermissionsBoundary", in{"UserName": "ann", "PermissionsBoundary": arn})
+		// The repository's policy names her, which a boundary doesn't limit.
+		if n := agree(t, s, ann, coffertest.Account, "user/ann"); n != 2 {
+			t.Errorf("%d requests were let in", n)
+		}
+	})
+	t.Run("a role", func(t *testing.T) {
+		trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + iamARN + `user/team/bob"},"Action":"sts:AssumeRole"}}`
+		role := s.MustQuery("iam", "CreateRole", in{"RoleName": "builder", "Path": "/team/", "AssumeRolePolicyDocument": trust, "Tags": tags("team", "blue")}).Text("Arn")
+		s.MustQuery("iam", "PutRolePolicy", in{"RoleName": "builder", "PolicyName": "own", "PolicyDocument": `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"ecr:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/team}"}}},
+			{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + role + `"},"DateGreaterThan":{"aws:TokenIssueTime":"2020-01-01T00:00:00Z"}}},
+			{"Effect":"Allow","Action":"iam:GetUser","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}]}`})
+		session := s.As(as(s, "bob").MustQuery("sts", "AssumeRole", in{"RoleArn": role, "RoleSessionName": "run"}).KeyOf())
+		if n := agree(t, s, session, coffertest.Account, "role/team/builder"); n != 4 {
 			t.Errorf("%d requests were let in", n)
 		}
 	})
 }
 
+// What other accounts say of their resources isn't told.
+func TestSimulatorKeepsToTheAccount(t *testing.T) {
+	s := coffertest.Start(t)
+	manager := member(s)
+	id := manager.MustQuery("sts", "GetCallerIdentity", nil).Text("Account")
+	manager.CreateRepository("team/app")
+	manager.MustECR("SetRepositoryPolicy", in{"repositoryName": "team/app", "policyText": `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"` + coffertest.Account + `"},"Action":"ecr:ListImages"},
+		{"Effect":"Deny","Principal":{"AWS":"` + coffertest.Account + `"},"Action":"ecr:PutImage"}]}`}, nil)
+	ann := newUser(s, "ann", statement("Allow", "ecr:*", "*", ""))
+	if r := ann.ECR("ListImages", in{"registryId": id, "repositoryName": "team/app"}); r.Status != http.StatusOK {
+		t.Errorf("status %d: %s", r.Status, r.Body)
+	}
+	resource := "arn:aws:ecr:us-east-1:" + id + ":repository/team/app"
+	wantDecisions(t, simulate(t, s, "SimulatePrincipalPolicy", in{"PolicySourceArn": iamARN + "user/ann", "ActionNames": []string{"ecr:ListImages", "ecr:PutImage"}, "ResourceArns": []string{resource}}),
+		"ecr:ListImages on "+resource+" implicitDeny", "ecr:PutImage on "+resource+" implicitDeny")
+}
+
 // The policies of the organization limit whoever is asked about.
 func TestSimulatorKnowsTheOrganization(t *testing.T) {
 	s := coffertest.Start(t)
-	member := s.CreateAccount("member")
-	admin := newUser(s, "admin", statement("Allow", "sts:AssumeRole", "*", ""))
-	manager := s.As(admin.MustQuery("sts", "AssumeRole", in{"RoleArn": "arn:aws:iam::" + member + ":role/OrganizationAccountAccessRole", "RoleSessionName": "test"}).KeyOf())
+	manager := member(s)
+	member := manager.MustQuery("sts", "GetCallerIdentity", nil).Text("Account")
 	for _, name := range []string{"team/app", "team/other"} {
 		manager.CreateRepository(name)
 	}
 	manager.MustQuery("iam", "CreateUser", in{"UserName": "bob", "Path": "/team/"})
 	ann := newUser(manager, "ann", statement("Allow", "*", "*", ""))
-	if n := agree(t, manager, ann, member, "ann"); n != len(gated) {
+	if n := agree(t, manager, ann, member, "user/ann"); n != len(gated) {
 		t.Errorf("%d requests were let in before", n)
 	}
 	var made struct {
@@ -141,7 +180,7 @@ func TestSimulatorKnowsTheOrganization(t *testing.T) {
 	s.MustOrganizations("CreatePolicy", in{"Name": "guard", "Description": "", "Type": "SERVICE_CONTROL_POLICY",
 		"Content": statement("Deny", "ecr:*", "*", `,"Condition":{"StringEquals":{"aws:PrincipalAccount":"`+member+`","aws:RequestedRegion":"us-east-1"}}`)}, &made)
 	s.MustOrganizations("AttachPolicy", in{"PolicyId": made.Policy.PolicySummary.ID, "TargetId": member}, nil)
-	if n := agree(t, manager, ann, member, "ann"); n != 3 {
+	if n := agree(t, manager, ann, member, "user/ann"); n != 3 {
 		t.Errorf("%d requests were let in under the guard", n)
 	}
 	out := simulate(t, manager, "SimulatePrincipalPolicy", in{"PolicySourceArn": "arn:aws:iam::" + member + ":user/ann", "ActionNames": []string{"ecr:PutImage", "iam:GetUser"}})
@@ -155,6 +194,7 @@ func TestSimulatorKnowsTheOrganization(t *testing.T) {
 func TestCallerOfSimulation(t *testing.T) {
 	s := coffertest.Start(t)
 	s.CreateRepository("team/app")
+	s.MustECR("TagResource", in{"resourceArn": appARN, "tags": []in{{"Key": "team", "Value": "blue"}}}, nil)
 	newUser(s, "ann", statement("Allow", "ecr:*", "*", ""))
 	newUser(s, "bob", statement("Allow", "iam:*", "*", ""))
 	s.MustQuery("iam", "CreateGroup", in{"GroupName": "readers"})
@@ -171,6 +211,10 @@ func TestCallerOfSimulation(t *testing.T) {
 			"ResourcePolicy": `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"ecr:PutImage"}}`}, "allowed user_ann_own"},
 		{"a group", in{"PolicySourceArn": iamARN + "group/readers"}, "implicitDeny"},
 		{"a group with more", in{"PolicySourceArn": iamARN + "group/readers", "PolicyInputList": []string{statement("Allow", "ecr:*", "*", "")}}, "allowed PolicyInputList.1"},
+		{"with another tag of the resource", in{"PolicySourceArn": iamARN + "group/readers",
+			"PolicyInputList": []string{statement("Allow", "ecr:*", "*", `,"Condition":{"StringEquals":{"aws:ResourceTag/team":"red","aws:PrincipalAccount":"red"}}`)},
+			"ContextEntries": []in{{"ContextKeyName": "aws:ResourceTag/team", "ContextKeyType": "string", "ContextKeyValues": []string{"red"}},
+				{"ContextKeyName": "AWS:PrincipalAccount", "ContextKeyType": "string", "ContextKeyValues": []string{"red"}}}}, "allowed PolicyInputList.1"},
 		{"within a boundary", in{"PolicySourceArn": iamARN + "user/ann", "PermissionsBoundaryPolicyInputList": []string{statement("Allow", "iam:*", "*", "")}}, "implicitDeny"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
