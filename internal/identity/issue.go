@@ -23,6 +23,10 @@ type Credentials struct {
 // that STS allows always fits, and with the rest a session token is of about 4096 characters at most.
 const packedRoom = 2200
 
+// maxSessionToken bounds the length of a session token, in bytes, whatever an identity provider says of its holder. It
+// leaves room for what the tokens of the session hold beside it.
+const maxSessionToken = maxToken - 1<<10
+
 // PackedError says that the policies and tags of a session are too large together.
 type PackedError struct {
 	// Percent is how much of the room they would take.
@@ -47,6 +51,9 @@ func (d *Directory) IssueSession(account, owner string, s Session, life time.Dur
 	token, err := d.seal(useSession, grant{Owner: owner, Account: account, Key: id, Secret: text.Reveal(), Session: &s, Issued: s.Issued, Expires: s.Expires})
 	if err != nil {
 		return Credentials{}, err
+	}
+	if size := len(token.Reveal()); size > maxSessionToken {
+		return Credentials{}, &PackedError{(size*100 + maxSessionToken - 1) / maxSessionToken}
 	}
 	return Credentials{AccessKeyID: id, Secret: text, SessionToken: token, Expires: s.ExpiresAt(), Packed: packed}, nil
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -206,6 +207,34 @@ func TestPackedSize(t *testing.T) {
 	var packed *PackedError
 	if !errors.As(err, &packed) || packed.Percent <= 100 || packed.Error() != fmt.Sprintf("Packed policy consumes %d%% of allotted space, please use smaller policy.", packed.Percent) {
 		t.Errorf("too much: %v", err)
+	}
+}
+
+// Whatever an identity provider says of somebody, the session is either of a size that is taken or not made.
+func TestLargeSessions(t *testing.T) {
+	h := newHouse(t)
+	role := h.role("Builder")
+	made := 0
+	for size := 1000; size <= 20_000; size += 1000 {
+		text := make([]byte, size)
+		rand.Read(text)
+		c, err := h.IssueSession(account, role, Session{Kind: RoleSession, Name: "run1", ProviderKeys: map[string][]string{"saml:doc": {base64.StdEncoding.EncodeToString(text)}}}, time.Hour)
+		var packed *PackedError
+		if errors.As(err, &packed) && packed.Percent > 100 {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		made++
+		caller := h.mustAuthenticate(c.AccessKeyID, c.SessionToken).Caller
+		token, _ := h.issue(caller, strings.Repeat("r", 30))
+		if _, err := h.check(token); err != nil {
+			t.Errorf("%d bytes: the registry token: %v", size, err)
+		}
+	}
+	if made < 5 || made == 20 {
+		t.Errorf("%d sessions were made", made)
 	}
 }
 
