@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"regexp"
 	"slices"
@@ -83,6 +84,10 @@ func TestListUsers(t *testing.T) {
 		}
 	}
 	marker := s.MustQuery("iam", "ListUsers", in{"MaxItems": 1}).Text("Marker")
+	for _, forged := range []string{`{"l":"users /","a":["/"]}`, `{"l":"users /","a":["/","a","b"]}`, `{"l":"users /","a":[]}`, `{`} {
+		forged = base64.RawURLEncoding.EncodeToString([]byte(forged))
+		run(t, s, []call{{"ListUsers", in{"Marker": forged}, "ValidationError: Invalid Marker."}})
+	}
 	run(t, s, []call{{"ListUsers", in{"Marker": marker, "PathPrefix": "/x"}, "ValidationError: Invalid Marker."}, {"ListGroups", in{"Marker": marker}, "ValidationError: Invalid Marker."}})
 }
 
