@@ -3,6 +3,8 @@ package iam_test
 import (
 	"encoding/xml"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -182,10 +184,6 @@ func TestSimulationIsRefused(t *testing.T) {
 	entry := func(typ string, values ...string) map[string]any {
 		return map[string]any{"ContextEntries": []any{map[string]any{"ContextKeyName": "aws:SomeKey", "ContextKeyType": typ, "ContextKeyValues": values}}}
 	}
-	many := make([]string, 101)
-	for i := range many {
-		many[i] = "ecr:PutImage"
-	}
 	for _, test := range []struct {
 		name string
 		more map[string]any
@@ -199,7 +197,7 @@ func TestSimulationIsRefused(t *testing.T) {
 		{"a resource policy and no caller", map[string]any{"ResourcePolicy": statement("Allow", "ecr:*", "*", `,"Principal":"*"`)}, "InvalidInput"},
 		{"an owner that is no account", map[string]any{"ResourceOwner": iamARN + "user/ann"}, "InvalidInput"},
 		{"two boundaries", map[string]any{"PermissionsBoundaryPolicyInputList": []string{statement("Allow", "*", "*", ""), statement("Allow", "*", "*", "")}}, "InvalidInput"},
-		{"too many", map[string]any{"ActionNames": many, "ResourceArns": many}, "InvalidInput"},
+		{"too many", map[string]any{"ActionNames": slices.Repeat([]string{"ecr:PutImage"}, 101), "ResourceArns": slices.Repeat([]string{appARN}, 100)}, "InvalidInput"},
 		{"a number", entry("numeric", "1.5"), ""},
 		{"no number", entry("numeric", "many"), "InvalidInput"},
 		{"two numbers", entry("numeric", "1", "2"), "InvalidInput"},
@@ -216,9 +214,6 @@ func TestSimulationIsRefused(t *testing.T) {
 			for key, value := range test.more {
 				in[key] = value
 			}
-			if len(many) > 0 && test.name == "too many" {
-				in["ResourceArns"] = strings.Split(strings.Repeat(appARN+" ", 100)[:100*(len(appARN)+1)-1], " ")
-			}
 			if r := s.Query("iam", "SimulateCustomPolicy", in); r.Text("Code") != test.code {
 				t.Errorf("status %d: %s", r.Status, r.Body)
 			}
@@ -233,6 +228,30 @@ func TestSimulationIsRefused(t *testing.T) {
 		if r := s.Query("iam", "SimulatePrincipalPolicy", in); r.Text("Code") != code {
 			t.Errorf("the policies of %s: status %d: %s", source, r.Status, r.Body)
 		}
+	}
+}
+
+// A page ends where it has read much, however many answers were asked for.
+func TestSimulationIsBounded(t *testing.T) {
+	s := coffertest.Start(t)
+	var statements []string
+	for i := range 900 {
+		statements = append(statements, `{"Sid":"s`+strconv.Itoa(i)+`","Effect":"Allow","Action":"ecr:PutImage","Resource":"arn:aws:ecr:*:*:repository/`+strconv.Itoa(i)+`"}`)
+	}
+	document := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+	resources := make([]string, 120)
+	for i := range resources {
+		resources[i] = "arn:aws:ecr:us-east-1:123456789012:repository/" + strconv.Itoa(i)
+	}
+	input := map[string]any{"PolicyInputList": []string{document, document}, "ActionNames": []string{"ecr:PutImage"}, "ResourceArns": resources, "MaxItems": 1000}
+	first := simulate(t, s, "SimulateCustomPolicy", input)
+	if n := len(first.Results); !first.Truncated || n*2*len(document) > 20<<20 || n < 10 {
+		t.Errorf("%d answers, each from %d bytes of policies", n, 2*len(document))
+	}
+	input["Marker"] = first.Marker
+	second := simulate(t, s, "SimulateCustomPolicy", input)
+	if n := len(first.Results) + len(second.Results); n != len(resources) || second.Truncated || second.Results[0].Resource != resources[len(first.Results)] {
+		t.Errorf("%d answers in two pages", n)
 	}
 }
 
