@@ -134,6 +134,8 @@ func TestRegistryTokensNotBefore(t *testing.T) {
 	between := clock.Now()
 	clock.Advance(time.Minute)
 	second, theirs := s.Token(), other.Token()
+	session := s.As(s.MustQuery("sts", "GetSessionToken", nil).KeyOf())
+	ofSession := session.Token()
 	putSetting(s, "COFFER_REGISTRY_TOKENS_NOT_BEFORE", between.UTC().Format(time.RFC3339))
 	if ping(first) != http.StatusUnauthorized || ping(second) != http.StatusOK {
 		t.Errorf("between the two: status %d and %d", ping(first), ping(second))
@@ -147,4 +149,9 @@ func TestRegistryTokensNotBefore(t *testing.T) {
 	if ping(second) != http.StatusUnauthorized || ping(theirs) != http.StatusOK || ping(s.Token()) != http.StatusOK {
 		t.Errorf("now: status %d, of the other account %d, a new one %d", ping(second), ping(theirs), ping(s.Token()))
 	}
+	wantStatus(t, session.ECR("DescribeRegistry", "{}"), http.StatusBadRequest, "UnrecognizedClientException")
+	if ping(ofSession) != http.StatusUnauthorized {
+		t.Errorf("the token of a session: status %d", ping(ofSession))
+	}
+	s.MustECR("DescribeRegistry", map[string]any{}, nil)
 }

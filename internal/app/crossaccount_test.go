@@ -251,3 +251,39 @@ func TestPolicyMeansWhomItNamed(t *testing.T) {
 		t.Errorf("the policy is shown as %s", shown.PolicyText)
 	}
 }
+
+// A policy that names a role means its sessions, whichever account they come from and by whichever policy they are named.
+func TestPolicyNamesARole(t *testing.T) {
+	home := coffertest.Start(t)
+	other := addNeighbour(t, home)
+	home.CreateRepository("team/app")
+	home.PushImage(home.Token(), "team/app", "1", []byte("layer"))
+	const trust = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + neighbour + `"},"Action":"sts:AssumeRole"}}`
+	other.MustQuery("iam", "CreateRole", map[string]any{"RoleName": "nodes", "Path": "/ci/", "AssumeRolePolicyDocument": trust})
+	other.MustQuery("iam", "PutRolePolicy", map[string]any{"RoleName": "nodes", "PolicyName": "p", "PolicyDocument": document("Allow", "ecr:*", "*")})
+	admin := user(other, "admin", document("Allow", "sts:AssumeRole", "*"))
+	const role, session = "arn:aws:iam::" + neighbour + ":role/ci/nodes", "arn:aws:sts::" + neighbour + ":assumed-role/nodes/node-1"
+	node := home.As(admin.MustQuery("sts", "AssumeRole", map[string]any{"RoleArn": role, "RoleSessionName": "node-1"}).KeyOf())
+	token := node.Token()
+	pull := func() coffertest.Response {
+		return v2At(node, homeHost, token, http.MethodGet, "/v2/team/app/manifests/1", nil)
+	}
+	denied := deniedTo(session, "ecr:BatchGetImage", coffertest.Account, "team/app", "resource-based")
+	wantMessage(t, pull(), http.StatusForbidden, "DENIED", denied)
+	for name, principal := range map[string]string{"the role": role, "the session": session, "the account": "arn:aws:iam::" + neighbour + ":root"} {
+		share(home, "team/app", `{"AWS":"`+principal+`"}`, pullActions)
+		if r := pull(); r.Status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", name, r.Status, r.Body)
+		}
+	}
+	share(home, "team/app", `{"AWS":"arn:aws:sts::`+neighbour+`:assumed-role/nodes/node-2"}`, pullActions)
+	wantMessage(t, pull(), http.StatusForbidden, "DENIED", denied)
+	set := func(condition string) {
+		home.MustECR("SetRepositoryPolicy", map[string]any{"repositoryName": "team/app", "policyText": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*",
+			"Action":"ecr:BatchGetImage","Condition":{"ArnEquals":{"aws:PrincipalArn":"` + condition + `"}}}}`}, nil)
+	}
+	set(role)
+	wantStatus(t, pull(), http.StatusOK, "")
+	set(session)
+	wantMessage(t, pull(), http.StatusForbidden, "DENIED", denied)
+}
