@@ -86,21 +86,16 @@ func isLoopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// document is what a server answered, and by which chains of certificates it was trusted.
-type document struct {
-	body   []byte
-	chains [][]*x509.Certificate
-}
-
 // get fetches a document of at most limit bytes. A server whose certificates are not trusted is, if the topmost has one of
-// the thumbprints. The error is an *Error.
-func (f *fetcher) get(ctx context.Context, at string, limit int64, thumbprints []string) (document, error) {
+// the thumbprints; as at AWS they say nothing of one that is trusted anyway, since those of old setups are seldom right. The
+// error is an *Error.
+func (f *fetcher) get(ctx context.Context, at string, limit int64, thumbprints []string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err == nil {
 		err = f.checkAddress(request.URL)
 	}
 	if err != nil {
-		return document{}, noKey(fmt.Errorf("%s: %w", at, err))
+		return nil, noKey(fmt.Errorf("%s: %w", at, err))
 	}
 	request.Header.Set("Accept", "application/json")
 	response, err := f.client.Do(request)
@@ -108,27 +103,23 @@ func (f *fetcher) get(ctx context.Context, at string, limit int64, thumbprints [
 		response, err = f.trusting(top).Do(request.Clone(ctx))
 	}
 	if err != nil {
-		return document{}, fetchError(err)
+		return nil, fetchError(err)
 	}
 	defer response.Body.Close()
 	switch status := response.StatusCode; {
 	case status >= 500 || status == http.StatusTooManyRequests:
-		return document{}, unreachable(fmt.Errorf("%s: status %d", at, status))
+		return nil, unreachable(fmt.Errorf("%s: status %d", at, status))
 	case status != http.StatusOK:
-		return document{}, noKey(fmt.Errorf("%s: status %d", at, status))
+		return nil, noKey(fmt.Errorf("%s: status %d", at, status))
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
-		return document{}, unreachable(fmt.Errorf("%s: %w", at, err))
+		return nil, unreachable(fmt.Errorf("%s: %w", at, err))
 	}
 	if int64(len(body)) > limit {
-		return document{}, noKey(fmt.Errorf("%s: the document is larger than %d bytes", at, limit))
+		return nil, noKey(fmt.Errorf("%s: the document is larger than %d bytes", at, limit))
 	}
-	out := document{body: body}
-	if response.TLS != nil {
-		out.chains = response.TLS.VerifiedChains
-	}
-	return out, nil
+	return body, nil
 }
 
 // named are the roots that are trusted beside the authority that a thumbprint names, if that is what was missing; else nil.
@@ -162,15 +153,6 @@ func fetchError(err error) *Error {
 		return badThumbprint(err)
 	}
 	return unreachable(err)
-}
-
-// vouchedBy reports whether one of the certificates by which the server was trusted has one of the thumbprints, or none is
-// wanted. AWS looks at the last one that the server sends; but what a server sends without need proves nothing, and the
-// chain may end elsewhere.
-func (d document) vouchedBy(thumbprints []string) bool {
-	return len(thumbprints) == 0 || slices.ContainsFunc(slices.Concat(d.chains...), func(c *x509.Certificate) bool {
-		return hasThumbprint(c, thumbprints)
-	})
 }
 
 func hasThumbprint(c *x509.Certificate, thumbprints []string) bool {

@@ -19,10 +19,8 @@ type OIDCProvider struct {
 	URL string
 	// ClientIDs are the audiences that a token may be for.
 	ClientIDs []string
-	// Thumbprints are SHA-1 hashes of certificates in hexadecimal, of which one must be in the chain of the server that
-	// publishes the keys; none if the chain need only be trusted. One of the topmost certificate that a server sends makes
-	// up for an authority that is not trusted, as with AWS. Unlike AWS, a thumbprint that is wrong is not passed over because
-	// the authority is trusted: who names a certificate wants that one.
+	// Thumbprints are SHA-1 hashes of certificates in hexadecimal. One of the topmost certificate that a server sends makes up
+	// for an authority that is not trusted; of a server that is trusted anyway they say nothing, as with AWS.
 	Thumbprints []string
 }
 
