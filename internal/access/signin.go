@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"time"
 )
@@ -44,17 +43,6 @@ func network(source string) string {
 	prefix, _ := addr.WithZone("").Prefix(64)
 	return prefix.String()
 }
-
-// ErrNotAuthenticated is what the refusal of somebody's proof of identity is.
-var ErrNotAuthenticated = errors.New("not authenticated")
-
-// NotAuthenticated makes of an error the refusal of a proof of identity, which counts as a failed sign-in.
-func NotAuthenticated(err error) error { return &notAuthenticated{err} }
-
-type notAuthenticated struct{ error }
-
-func (e *notAuthenticated) Unwrap() error        { return e.error }
-func (e *notAuthenticated) Is(target error) bool { return target == ErrNotAuthenticated }
 
 // RefuseSignIn records a request whose caller could not be authenticated, as Refuse does, and returns when the answer may
 // be given. The error is ErrThrottled after too many, of which only the first is recorded, or audit.ErrBacklog.

@@ -62,10 +62,21 @@ func (x *exchange) explainDenial(err error) {
 	}
 }
 
+// errNotAuthenticated is what the refusal of somebody's proof of identity is.
+var errNotAuthenticated = errors.New("not authenticated")
+
+// NotAuthenticated makes of an error the refusal of a proof of identity, which counts as a failed sign-in.
+func NotAuthenticated(err error) error { return &notAuthenticated{err} }
+
+type notAuthenticated struct{ error }
+
+func (e *notAuthenticated) Unwrap() error        { return e.error }
+func (e *notAuthenticated) Is(target error) bool { return target == errNotAuthenticated }
+
 // refuse records a request that was turned away before it could enter.
 func (x *exchange) refuse(err error, problem *Error) error {
 	var signature *sigv4.Error
-	if errors.Is(err, access.ErrNotAuthenticated) || errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
+	if errors.Is(err, errNotAuthenticated) || errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
 		return x.server.Door.RefuseSignIn(x.r.Context(), x.entry, problem.Code, problem.Message)
 	}
 	return x.server.Door.Refuse(x.entry, problem.Code, problem.Message)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/sts"
 	"github.com/coffer-registry/coffer/internal/federation"
@@ -47,11 +46,11 @@ func (s *service) askSAML(ctx context.Context, _ awsapi.Call, in *api.AssumeRole
 	}
 	found := asserted{}
 	if found.provider, err = s.samlProvider(ctx, a.Account, in.PrincipalARN); err != nil {
-		return a, access.NotAuthenticated(err)
+		return a, awsapi.NotAuthenticated(err)
 	}
 	if found.assertion, err = s.verifySAML(found.provider, in); err != nil {
 		s.tell(err, found.provider.ARN())
-		return a, access.NotAuthenticated(err)
+		return a, awsapi.NotAuthenticated(err)
 	}
 	found.session = passedSession(found.assertion.RoleSessionName, found.provider, found.assertion.Passed, found.assertion.Keys)
 	found.life = s.assertedLife(in.DurationSeconds, found.assertion)

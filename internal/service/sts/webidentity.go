@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/sts"
 	"github.com/coffer-registry/coffer/internal/federation"
@@ -54,13 +53,13 @@ func (s *service) askWebIdentity(ctx context.Context, _ awsapi.Call, in *api.Ass
 	token := secret.New(in.WebIdentityToken)
 	found := vouched{life: lifeOf(in.DurationSeconds, defaultRoleLife)}
 	if found.provider, err = s.issuerOf(ctx, a.Account, token); err != nil {
-		return a, access.NotAuthenticated(err)
+		return a, awsapi.NotAuthenticated(err)
 	}
 	found.claims, err = s.Federation.Verify(ctx, federation.OIDCProvider{URL: found.provider.URL, ClientIDs: found.provider.Clients,
 		Thumbprints: found.provider.Thumbprints}, token)
 	if err != nil {
 		s.tell(err, found.provider.ARN())
-		return a, access.NotAuthenticated(err)
+		return a, awsapi.NotAuthenticated(err)
 	}
 	found.session = passedSession(in.RoleSessionName, found.provider, found.claims.Passed, found.claims.Keys)
 	a.Context = policy.Context{}
