@@ -51,6 +51,9 @@ func (s *service) askAssumeRole(ctx context.Context, c awsapi.Call, in *api.Assu
 	if err != nil {
 		return a, err
 	}
+	if len(in.ProvidedContexts) > 0 {
+		return a, invalid("ProvidedContexts are not taken here.") // there is no provider of contexts
+	}
 	found := assumption{session: identity.Session{Kind: identity.RoleSession, Name: in.RoleSessionName}, life: defaultRoleLife}
 	if found.life, err = chainedLife(c.Caller, in.DurationSeconds); err != nil {
 		return a, err

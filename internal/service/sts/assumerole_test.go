@@ -195,6 +195,8 @@ func TestWhoMayAssume(t *testing.T) {
 		"arn:aws:sts::123456789012:role/open", "arn:aws-cn:iam::123456789012:role/open", "no ARN, but long enough"} {
 		w.invalid("no role", ann.Query("sts", "AssumeRole", assume(role, nil)), role+" is invalid")
 	}
+	w.invalid("a context", ann.Query("sts", "AssumeRole", assume(open, in{"ProvidedContexts": []any{in{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter",
+		"ContextAssertion": "assertion"}}})), "")
 	// The name of a role is found without regard to case, and an ARN is not.
 	w.denied("another case", ann.Query("sts", "AssumeRole", assume(rolePre+"team/OPEN", nil)), sentence("ann", rolePre+"team/OPEN", byTrust))
 }
