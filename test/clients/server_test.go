@@ -40,8 +40,14 @@ const ownCredentials = "--own-credentials"
 // serve starts a server with further flags. It is stopped with the test; its data must have no faults then.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
+	return serveWith(t, nil, flags...)
+}
+
+// serveWith is serve with more in the environment of the server.
+func serveWith(t *testing.T, more []string, flags ...string) *server {
+	t.Helper()
 	s := &server{data: filepath.Join(t.TempDir(), "data"), home: t.TempDir()}
-	env := []string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home}
+	env := append([]string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home}, more...)
 	if len(flags) > 0 && flags[0] == ownCredentials {
 		flags = flags[1:]
 	} else {
