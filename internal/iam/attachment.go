@@ -109,8 +109,9 @@ const (
 func (s *Store) AttachedTo(tx *store.Tx, account, arn, usage string, kind Kind, prefix, after string, n int) (entities []Entity, more bool, err error) {
 	var parts []string
 	part := func(k Kind, from, id string) {
-		part := `SELECT '` + string(k) + `' AS kind, e.id AS id, e.name AS name, e.path AS path FROM ` + from + ` AND ` + id + ` > $3 AND e.path >= $4 AND e.path < $5
-			ORDER BY ` + id + ` LIMIT $6`
+		// Paths are compared as texts that have no index, so that the index by policy or boundary is used.
+		part := `SELECT '` + string(k) + `' AS kind, e.id AS id, e.name AS name, e.path AS path FROM ` + from + ` AND ` + id + ` > $3
+			AND e.path || '' >= $4 AND e.path || '' < $5 ORDER BY ` + id + ` LIMIT $6`
 		parts = append(parts, `SELECT kind, id, name, path FROM (`+part+`) AS part`+strconv.Itoa(len(parts)))
 	}
 	for _, k := range []Kind{KindGroup, KindRole, KindUser} {

@@ -86,12 +86,18 @@ func TestManagedPolicies(t *testing.T) {
 			"LimitExceeded: A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version."},
 		{"ListPolicyVersions", policy, "VersionId: v6, v5, v4, v3, v1\nIsDefaultVersion: false, false, false, true, false\nDocument:"},
 		{"ListPolicyVersions", with(in{"MaxItems": 2}), "VersionId: v6, v5\nIsTruncated: true"},
+		{"ListPolicyVersions", in{"PolicyArn": "arn:aws:iam::aws:role/AdministratorAccess"}, "InvalidInput: ARN arn:aws:iam::aws:role/AdministratorAccess is not valid."},
+		{"ListPolicyVersions", with(in{"Marker": s.MustQuery("iam", "ListPolicies", in{"MaxItems": 1}).Text("Marker")}), "ValidationError: Invalid Marker."},
 		{"GetPolicyVersion", with(in{"VersionId": "v1"}), "Document: " + url.QueryEscape(pull)},
 		{"SetDefaultPolicyVersion", with(in{"VersionId": "v1"}), ""},
 		{"GetPolicy", policy, "DefaultVersionId: v1"},
 		{"DeletePolicy", policy, "DeleteConflict: This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."},
 	})
-	for _, version := range []string{"v3", "v4", "v5", "v6"} {
+	// A list goes on although the version is gone with which a page ended.
+	marker := s.MustQuery("iam", "ListPolicyVersions", with(in{"MaxItems": 2})).Text("Marker")
+	s.MustQuery("iam", "DeletePolicyVersion", with(in{"VersionId": "v5"}))
+	run(t, s, []call{{"ListPolicyVersions", with(in{"Marker": marker}), "VersionId: v4, v3, v1"}})
+	for _, version := range []string{"v3", "v4", "v6"} {
 		s.MustQuery("iam", "DeletePolicyVersion", with(in{"VersionId": version}))
 	}
 	run(t, s, []call{
@@ -148,6 +154,10 @@ func TestAttachments(t *testing.T) {
 		{"DeleteRolePermissionsBoundary", in{"RoleName": "ci"}, ""},
 		{"DeletePolicy", in{"PolicyArn": pushers}, ""},
 		{"PutUserPermissionsBoundary", in{"UserName": "ann", "PermissionsBoundary": pushers}, "NoSuchEntity: Scope ARN: " + pushers + " does not exist or is not attachable."},
+		{"PutUserPermissionsBoundary", in{"UserName": "ann", "PermissionsBoundary": "arn:aws:iam::aws:policy/aws-service-role/ECRReplicationServiceRolePolicy"},
+			"PolicyNotAttachable: A policy of service-linked roles can't be a permissions boundary."},
+		{"AttachUserPolicy", in{"UserName": "ann", "PolicyArn": "AdministratorAccess.."}, "InvalidInput: ARN AdministratorAccess.. is not valid."},
+		{"AttachUserPolicy", in{"UserName": "ann", "PolicyArn": "arn:aws:iam::123456789012:role/ci"}, "InvalidInput: ARN arn:aws:iam::123456789012:role/ci is not valid."},
 	})
 	for i := range 10 {
 		s.MustQuery("iam", "CreatePolicy", in{"PolicyName": fmt.Sprintf("p%d", i), "PolicyDocument": pull})

@@ -2,6 +2,8 @@ package iam
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
@@ -67,7 +69,7 @@ func (s *service) listPolicyVersions(ctx context.Context, c awsapi.Call, in *api
 	var standing int64
 	p, err := list[iam.Version, api.PolicyVersion]{
 		name: "versions of " + in.PolicyARN, keys: 1,
-		keysOf: func(v iam.Version) []string { return []string{v.ID()} },
+		keysOf: func(v iam.Version) []string { return []string{strconv.FormatInt(v.Number, 10)} },
 		read: func(tx *store.Tx, after []string, n int) ([]iam.Version, bool, error) {
 			p, err := s.IAM.Policy(tx, c.Caller.Principal.Account, in.PolicyARN)
 			if err != nil {
@@ -78,11 +80,9 @@ func (s *service) listPolicyVersions(ctx context.Context, c awsapi.Call, in *api
 			if err != nil {
 				return nil, false, err
 			}
-			for i, v := range all {
-				if v.ID() == after[0] {
-					all = all[i+1:]
-					break
-				}
+			// The one before may be gone since.
+			if number, err := strconv.ParseInt(after[0], 10, 64); err == nil {
+				all = slices.DeleteFunc(all, func(v iam.Version) bool { return v.Number >= number })
 			}
 			return all[:min(n, len(all))], len(all) > n, nil
 		},
