@@ -19,7 +19,9 @@ func TestPatternsOfModelsAreUnderstood(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var read struct{ Shapes map[string]struct{ Pattern string } }
+		var read struct {
+			Shapes map[string]struct{ Pattern string }
+		}
 		if err := json.Unmarshal(text, &read); err != nil {
 			t.Fatal(err)
 		}
