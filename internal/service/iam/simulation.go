@@ -20,7 +20,7 @@ import (
 // them, since each answer reads all that has a say in it. A page is cut there, as IAM may answer fewer than were asked for.
 const (
 	maxAnswers      = 10_000
-	maxSimulatedDoc = 16 << 20
+	maxSimulatedDoc = 4 << 20
 )
 
 // simulation is what a simulation works with.
