@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
 	"github.com/coffer-registry/coffer/internal/iam"
@@ -103,6 +104,19 @@ func onNew[I, O any](kind iam.Kind, tagging string, op awsapi.Op[I, O], names fu
 		}
 		a.Questions = policy.Ask(actions, policy.Resource{ARN: kind.ARN(c.Caller.Principal.Account, iam.OrRoot(path), name), Account: c.Caller.Principal.Account})
 		return a, nil
+	}
+	return op
+}
+
+// onARN makes the question of an operation about what is named by its ARN: about what
+// the ARN says, which belongs to the account that it says. Managed policies of AWS belong to everybody.
+func onARN[I, O any](op awsapi.Op[I, O], text func(*I) string) awsapi.Op[I, O] {
+	op.Resources = func(c awsapi.Call, in *I) []policy.Resource {
+		r := policy.Resource{ARN: text(in), Account: c.Caller.Principal.Account}
+		if a, err := arn.Parse(r.ARN); err == nil && len(a.Account) == 12 {
+			r.Account = a.Account
+		}
+		return []policy.Resource{r}
 	}
 	return op
 }

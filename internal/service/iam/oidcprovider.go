@@ -18,7 +18,7 @@ func (s *service) addOIDCProviders(out *awsapi.Service) {
 		},
 		Write: s.createOIDCProvider,
 	})
-	awsapi.Add(out, onProvider(awsapi.Op[api.GetOpenIDConnectProviderRequest, api.GetOpenIDConnectProviderResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.GetOpenIDConnectProviderRequest, api.GetOpenIDConnectProviderResponse]{
 		Action: "iam:GetOpenIDConnectProvider",
 		Read:   s.getOIDCProvider,
 	}, func(in *api.GetOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderARN }))
@@ -26,7 +26,7 @@ func (s *service) addOIDCProviders(out *awsapi.Service) {
 		Action: "iam:ListOpenIDConnectProviders",
 		Read:   s.listOIDCProviders,
 	}))
-	awsapi.Add(out, onProvider(awsapi.Op[api.DeleteOpenIDConnectProviderRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.DeleteOpenIDConnectProviderRequest, nothing]{
 		Action: "iam:DeleteOpenIDConnectProvider",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.DeleteOpenIDConnectProviderRequest) (*nothing, error) {
 			p, err := s.provider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN)
@@ -60,20 +60,20 @@ func (s *service) addOIDCProviderChanges(out *awsapi.Service) {
 	}, func(in *api.UntagOpenIDConnectProviderRequest) (string, []api.Tag, []string) {
 		return in.OpenIDConnectProviderARN, nil, in.TagKeys
 	}))
-	awsapi.Add(out, onProvider(awsapi.Op[api.ListOpenIDConnectProviderTagsRequest, api.ListOpenIDConnectProviderTagsResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.ListOpenIDConnectProviderTagsRequest, api.ListOpenIDConnectProviderTagsResponse]{
 		Action: "iam:ListOpenIDConnectProviderTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListOpenIDConnectProviderTagsRequest) (*api.ListOpenIDConnectProviderTagsResponse, error) {
 			page, err := s.providerTagPage(ctx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, in.Marker, in.MaxItems)
 			return &api.ListOpenIDConnectProviderTagsResponse{Tags: page.tags, IsTruncated: &page.more, Marker: page.marker}, err
 		},
 	}, func(in *api.ListOpenIDConnectProviderTagsRequest) string { return in.OpenIDConnectProviderARN }))
-	awsapi.Add(out, onProvider(awsapi.Op[api.AddClientIDToOpenIDConnectProviderRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.AddClientIDToOpenIDConnectProviderRequest, nothing]{
 		Action: "iam:AddClientIDToOpenIDConnectProvider",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.AddClientIDToOpenIDConnectProviderRequest) (*nothing, error) {
 			return s.changeProvider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, func(p *iam.Provider) { p.AddClient(in.ClientID) })
 		},
 	}, func(in *api.AddClientIDToOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderARN }))
-	awsapi.Add(out, onProvider(awsapi.Op[api.RemoveClientIDFromOpenIDConnectProviderRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.RemoveClientIDFromOpenIDConnectProviderRequest, nothing]{
 		Action: "iam:RemoveClientIDFromOpenIDConnectProvider",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.RemoveClientIDFromOpenIDConnectProviderRequest) (*nothing, error) {
 			return s.changeProvider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, func(p *iam.Provider) { p.RemoveClient(in.ClientID) })
@@ -81,7 +81,7 @@ func (s *service) addOIDCProviderChanges(out *awsapi.Service) {
 	}, func(in *api.RemoveClientIDFromOpenIDConnectProviderRequest) string {
 		return in.OpenIDConnectProviderARN
 	}))
-	awsapi.Add(out, onProvider(awsapi.Op[api.UpdateOpenIDConnectProviderThumbprintRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.UpdateOpenIDConnectProviderThumbprintRequest, nothing]{
 		Action: "iam:UpdateOpenIDConnectProviderThumbprint",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UpdateOpenIDConnectProviderThumbprintRequest) (*nothing, error) {
 			return s.changeProvider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, func(p *iam.Provider) { p.Thumbprints = in.ThumbprintList })

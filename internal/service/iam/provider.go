@@ -26,14 +26,6 @@ func askNewProvider(c awsapi.Call, kind iam.ProviderKind, url string, tags []api
 	return asked
 }
 
-// onProvider makes the question of an operation on a provider that is named by its ARN.
-func onProvider[I, O any](op awsapi.Op[I, O], arn func(*I) string) awsapi.Op[I, O] {
-	op.Resources = func(c awsapi.Call, in *I) []policy.Resource {
-		return []policy.Resource{{ARN: arn(in), Account: c.Caller.Principal.Account}}
-	}
-	return op
-}
-
 // provider finds a provider of the caller's account.
 func (s *service) provider(tx *store.Tx, c awsapi.Call, kind iam.ProviderKind, arn string) (iam.Provider, error) {
 	p, err := s.IAM.Provider(tx, kind, arn)
@@ -54,7 +46,7 @@ func (s *service) changeProvider(tx *store.Tx, c awsapi.Call, kind iam.ProviderK
 
 // onProviderTags makes the question of an operation that tags a provider or takes tags away.
 func onProviderTags[I, O any](op awsapi.Op[I, O], of func(*I) (arn string, tags []api.Tag, keys []string)) awsapi.Op[I, O] {
-	op = onProvider(op, func(in *I) string {
+	op = onARN(op, func(in *I) string {
 		arn, _, _ := of(in)
 		return arn
 	})

@@ -24,7 +24,7 @@ func (s *service) addSAMLProviders(out *awsapi.Service) {
 		},
 		Write: s.createSAMLProvider,
 	})
-	awsapi.Add(out, onProvider(awsapi.Op[api.GetSAMLProviderRequest, api.GetSAMLProviderResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.GetSAMLProviderRequest, api.GetSAMLProviderResponse]{
 		Action: "iam:GetSAMLProvider",
 		Read:   s.getSAMLProvider,
 	}, func(in *api.GetSAMLProviderRequest) string { return in.SAMLProviderARN }))
@@ -32,7 +32,7 @@ func (s *service) addSAMLProviders(out *awsapi.Service) {
 		Action: "iam:ListSAMLProviders",
 		Read:   s.listSAMLProviders,
 	}))
-	awsapi.Add(out, onProvider(awsapi.Op[api.UpdateSAMLProviderRequest, api.UpdateSAMLProviderResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.UpdateSAMLProviderRequest, api.UpdateSAMLProviderResponse]{
 		Action: "iam:UpdateSAMLProvider",
 		Parameters: func(in *api.UpdateSAMLProviderRequest) any {
 			shown := *in
@@ -41,7 +41,7 @@ func (s *service) addSAMLProviders(out *awsapi.Service) {
 		},
 		Write: s.updateSAMLProvider,
 	}, func(in *api.UpdateSAMLProviderRequest) string { return in.SAMLProviderARN }))
-	awsapi.Add(out, onProvider(awsapi.Op[api.DeleteSAMLProviderRequest, nothing]{
+	awsapi.Add(out, onARN(awsapi.Op[api.DeleteSAMLProviderRequest, nothing]{
 		Action: "iam:DeleteSAMLProvider",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.DeleteSAMLProviderRequest) (*nothing, error) {
 			p, err := s.provider(tx, c, iam.ProviderSAML, in.SAMLProviderARN)
@@ -71,7 +71,7 @@ func (s *service) addSAMLProviderTags(out *awsapi.Service) {
 	}, func(in *api.UntagSAMLProviderRequest) (string, []api.Tag, []string) {
 		return in.SAMLProviderARN, nil, in.TagKeys
 	}))
-	awsapi.Add(out, onProvider(awsapi.Op[api.ListSAMLProviderTagsRequest, api.ListSAMLProviderTagsResponse]{
+	awsapi.Add(out, onARN(awsapi.Op[api.ListSAMLProviderTagsRequest, api.ListSAMLProviderTagsResponse]{
 		Action: "iam:ListSAMLProviderTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListSAMLProviderTagsRequest) (*api.ListSAMLProviderTagsResponse, error) {
 			page, err := s.providerTagPage(ctx, c, iam.ProviderSAML, in.SAMLProviderARN, in.Marker, in.MaxItems)
