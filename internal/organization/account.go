@@ -68,7 +68,7 @@ func (s *Store) AccountsOf(tx *store.Tx, parent, after string, n int) ([]Account
 // EmailTaken reports whether an account has this address.
 func (s *Store) EmailTaken(tx *store.Tx, email string) (bool, error) {
 	var n int
-	err := tx.QueryRow(`SELECT count(*) FROM organization_account o JOIN account a ON a.id = o.account WHERE lower(a.email) = lower($1)`, email).Scan(&n)
+	err := tx.QueryRow(`SELECT count(*) FROM account a JOIN organization_account o ON o.account = a.id WHERE lower(a.email) = lower($1)`, email).Scan(&n)
 	return n > 0, err
 }
 

@@ -1,114 +1,26 @@
 package registry
 
 import (
-	"database/sql"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/plantest"
 )
 
-// statements are all SQL texts of the package, as its source spells them, so that one that is added is tested too.
+// statements are all SQL texts of the package.
 func statements(t *testing.T) []string {
 	t.Helper()
-	fset := token.NewFileSet()
-	var files []*ast.File
-	names, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(fset, name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
-	constants := constantsOf(files)
-	var all []string
-	for _, file := range files {
-		ast.Inspect(file, func(n ast.Node) bool {
-			expr, ok := n.(ast.Expr)
-			if !ok {
-				return true
-			}
-			texts := texts(expr, constants)
-			if len(texts) == 0 {
-				return true
-			}
-			for _, text := range texts {
-				if startsStatement.MatchString(text) {
-					all = append(all, text)
-				}
-			}
-			return false
-		})
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-var startsStatement = regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE|WITH) `)
-
-// constantsOf are the texts of the package's constants.
-func constantsOf(files []*ast.File) map[string][]string {
-	constants := map[string][]string{}
-	for _, file := range files {
-		for _, decl := range file.Decls {
-			group, ok := decl.(*ast.GenDecl)
-			if !ok || group.Tok != token.CONST {
-				continue
-			}
-			for _, spec := range group.Specs {
-				value := spec.(*ast.ValueSpec)
-				for i, name := range value.Names {
-					if i < len(value.Values) {
-						constants[name.Name] = texts(value.Values[i], constants)
-					}
-				}
-			}
-		}
-	}
-	return constants
-}
-
-// texts are the values that an expression of texts can have: none if it is no such expression.
-func texts(expr ast.Expr, constants map[string][]string) []string {
-	switch e := expr.(type) {
-	case *ast.BasicLit:
-		if text, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
-			return []string{text}
-		}
-	case *ast.Ident:
-		return constants[e.Name]
-	case *ast.CallExpr:
-		if sel, ok := e.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "where" {
+	return plantest.Statements(t, func(expr string) []string {
+		if strings.HasSuffix(expr, ".where()") {
 			return []string{AnyStatus.where(), Tagged.where(), Untagged.where()}
 		}
-	case *ast.BinaryExpr:
-		var all []string
-		for _, left := range texts(e.X, constants) {
-			for _, right := range texts(e.Y, constants) {
-				all = append(all, left+right)
-			}
-		}
-		return all
-	}
-	return nil
+		return nil
+	})
 }
 
 // fill puts thousands of rows into every table.
@@ -148,134 +60,42 @@ func (e *env) fill() {
 
 // scans are the statements that go over a whole table, and why they may.
 var scans = map[string]string{
-	"SELECT account, region, repositories, (SELECT count(*) FROM repository":                                "the check reads all; there is a row a registry",
-	"SELECT account, region, document FROM registry_policy":                                                 "the check reads all; there is a row a registry",
-	"SELECT object FROM garbage WHERE EXISTS":                                                               "the check reads all",
-	"SELECT object FROM layer WHERE object = $1 UNION ALL":                                                  "uploads under way are few",
-	"SELECT object FROM garbage WHERE object > $1":                                                          "all garbage is to be swept",
-	"SELECT repository, digest, size, media_type, domain, object, data_key, idle_since FROM layer AS owned": "the check reads all, in pages",
-	"SELECT id, repository, object, data_key, size, state FROM upload AS owned":                             "the check reads all, in pages",
-	"SELECT id FROM repository WHERE id > $1 AND deleted_at IS NULL":                                        "the check reads all, in pages",
-}
-
-// mayScan reports whether a statement may go over a whole table.
-func mayScan(query string) bool {
-	for beginning := range scans {
-		if strings.HasPrefix(query, beginning) {
-			return true
-		}
-	}
-	return false
+	"SELECT account, region, repositories, (SELECT count(*) FROM repository": "the check reads all; there is a row a registry",
+	"SELECT account, region, document FROM registry_policy":                  "the check reads all; there is a row a registry",
+	"SELECT object FROM garbage WHERE EXISTS":                                "the check reads all",
+	"SELECT object FROM layer WHERE object = $1 UNION ALL":                   "uploads under way are few",
 }
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
 func TestPlans(t *testing.T) {
 	e := newEnv(t, nil)
 	e.fill()
-	db := e.explainer()
-	defer db.Close()
 	all := statements(t)
 	if len(all) < 60 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	for _, query := range all {
-		for _, step := range plan(t, db, query) {
-			words := strings.Fields(step)
-			switch {
-			case strings.HasPrefix(step, "SCAN") && words[1] != "other" && words[1] != "CONSTANT" && !mayScan(query):
-				t.Errorf("%s\n\tgoes over a table: %s", query, step)
-			case strings.Contains(step, "TEMP B-TREE"), strings.Contains(step, "AUTOMATIC"):
-				t.Errorf("%s\n\tsorts: %s", query, step)
-			}
-		}
-	}
+	plantest.FindByIndex(t, plantest.Open(t, filepath.Dir(e.databasePath())), all, plantest.Excused{Scans: scans})
 }
 
 // Where more than one index would do, that is taken which leads past what isn't wanted.
 func TestPlansTakeTheNarrowIndex(t *testing.T) {
 	e := newEnv(t, nil)
 	e.fill()
-	db := e.explainer()
-	defer db.Close()
-	found := map[string]bool{}
-	for _, query := range statements(t) {
-		for part, index := range map[string]string{
-			"AND subject = $2 AND digest > $3":        "image_subject (subject=? AND digest>?)",
-			"SET doomed_at = $1 WHERE +repository":    "image_subject (subject=?)",
-			"image.doomed_at IS NOT NULL":             "image_doomed",
-			"idle_since < $1":                         "layer_idle",
-			"updated_at < $1":                         "upload_updated",
-			"deleted_at IS NOT NULL ORDER BY":         "repository_deleted",
-			"layer.domain = $1 AND layer.digest = $2": "layer_domain (domain=? AND digest=?)",
-			"digest = $2 AND name > $3":               "tag_digest (repository=? AND digest=? AND name>?)",
-			"(object, repository, digest) > ":         "layer_object",
-		} {
-			if !strings.Contains(query, part) {
-				continue
-			}
-			found[part] = true
-			if steps := strings.Join(plan(t, db, query), "\n"); !strings.Contains(steps, index) {
-				t.Errorf("%s\n\tdoesn't use %s:\n%s", query, index, steps)
-			}
-		}
-	}
-	if len(found) != 9 {
-		t.Errorf("of the statements only these were found: %v", found)
-	}
+	db := plantest.Open(t, filepath.Dir(e.databasePath()))
+	plantest.TakeIndexes(t, db, statements(t), map[string]string{
+		"AND subject = $2 AND digest > $3":        "image_subject (subject=? AND digest>?)",
+		"SET doomed_at = $1 WHERE +repository":    "image_subject (subject=?)",
+		"image.doomed_at IS NOT NULL":             "image_doomed",
+		"idle_since < $1":                         "layer_idle",
+		"updated_at < $1":                         "upload_updated",
+		"deleted_at IS NOT NULL ORDER BY":         "repository_deleted",
+		"layer.domain = $1 AND layer.digest = $2": "layer_domain (domain=? AND digest=?)",
+		"digest = $2 AND name > $3":               "tag_digest (repository=? AND digest=? AND name>?)",
+		"(object, repository, digest) > ":         "layer_object",
+	})
 }
 
-// explainer opens the database beside the store, which explains nothing.
-func (e *env) explainer() *sql.DB {
-	e.t.Helper()
-	location := url.URL{Scheme: "file", Path: e.databasePath(), RawQuery: "vfs=unix-excl"}
-	db, err := sql.Open("sqlite", location.String())
-	e.must(err)
-	return db
-}
-
-func plan(t *testing.T, db *sql.DB, query string) (steps []string) {
-	t.Helper()
-	args := make([]any, strings.Count(query, "$"))
-	for i := 1; i <= len(args); i++ {
-		if !strings.Contains(query, "$"+strconv.Itoa(i)) {
-			args = args[:i-1]
-		}
-	}
-	for i := range args {
-		args[i] = "1"
-	}
-	rows, err := db.Query("EXPLAIN QUERY PLAN "+query, args...)
-	if err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-			t.Fatal(err)
-		}
-		steps = append(steps, step)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return steps
-}
-
-// PostgreSQL reserves words that SQLite takes as names (its manual, appendix C), and knows no OR IGNORE or rowid.
-func TestStatementsForPostgreSQL(t *testing.T) {
-	reserved := regexp.MustCompile(`(?i)\b(AS|FROM|JOIN) (row|user|order|end|all|any|array|table|column|references|window|limit|offset|default|check|primary)\b`)
-	foreign := regexp.MustCompile(`(?i)\b(rowid|ifnull|OR IGNORE|OR REPLACE|GLOB|strftime|json_each|printf|unixepoch)\b`)
-	number := regexp.MustCompile(`\?[0-9]*`)
-	for _, query := range statements(t) {
-		for what, pattern := range map[string]*regexp.Regexp{"a reserved word": reserved, "what only SQLite knows": foreign, "SQLite's parameters": number} {
-			if found := pattern.FindString(query); found != "" {
-				t.Errorf("%s\n\tuses %s: %s", query, what, found)
-			}
-		}
-	}
-}
+func TestStatementsForPostgreSQL(t *testing.T) { plantest.ForPostgreSQL(t, statements(t)) }
 
 // The columns of the statements are those of the migrations, which the store applies: no file but theirs makes tables.
 func TestNoTablesButTheStores(t *testing.T) {

@@ -18,6 +18,7 @@ ALTER TABLE account ADD COLUMN tokens_after BIGINT NOT NULL DEFAULT 0;
 -- How long a registry token is good for, in seconds; 0 is the default.
 ALTER TABLE account ADD COLUMN token_seconds BIGINT NOT NULL DEFAULT 0;
 CREATE UNIQUE INDEX account_alias ON account (alias) WHERE alias IS NOT NULL;
+CREATE INDEX account_email ON account (lower(email));
 
 -- principal is the unique id of the user, or the ARN of the account's root.
 ALTER TABLE access_key ADD COLUMN used_at BIGINT;
