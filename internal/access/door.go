@@ -81,8 +81,6 @@ type Request struct {
 	Caller  identity.Caller
 	// Account owns what is asked for, and Region is where; the record goes to them.
 	Account, Region string
-	// SharedWith is another account that gets a copy of the record if the request succeeds; empty for none.
-	SharedWith string
 	// Source and Name are the service and the operation in the trail, such as "ecr.amazonaws.com" and "PutImage".
 	Source, Name string
 	ReadOnly     bool
@@ -188,9 +186,12 @@ func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, 
 		if err != nil {
 			return err
 		}
-		record := p.record()
-		record.Response = response
-		return p.door.trail.Append(tx, record)
+		for _, record := range p.records(response) {
+			if err := p.door.trail.Append(tx, record); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	p.request.recorded = err == nil
 	return err
@@ -200,19 +201,47 @@ func (p *Pass) Change(ctx context.Context, fn func(*store.Tx) (json.RawMessage, 
 // error is audit.ErrBacklog.
 func (p *Pass) Done() error { return p.Answer(nil) }
 
-// Answer records a request as Done does, and shows what it was answered, a JSON object or nil. The account that the request
-// is shared with gets a copy, in which the caller is shown as one of another account.
+// Answer records a request as Done does, and shows what it was answered, a JSON object or nil.
 func (p *Pass) Answer(response json.RawMessage) error {
+	for _, record := range p.records(response) {
+		if err := p.note(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records are those of a request that succeeded: one, and a copy for the other account where the caller is of another one
+// than what it asked for.
+func (p *Pass) records(response json.RawMessage) []*audit.Record {
 	record := p.record()
 	record.Response = response
-	if p.request.SharedWith == "" {
-		return p.note(record)
+	other := p.request.otherAccount()
+	if other == "" {
+		return []*audit.Record{record}
 	}
 	record.SharedID = audit.NewUUID()
 	shared := *record
-	shared.Account = p.request.SharedWith
-	shared.Identity = audit.Identity{Type: "AWSAccount", PrincipalID: record.Identity.PrincipalID, AccountID: record.Identity.AccountID}
-	return firstError(p.note(record), p.door.trail.Note(&shared))
+	shared.Account = other
+	if other != record.Identity.AccountID { // which learns no more than whose principal it was
+		shared.Identity = audit.Identity{Type: "AWSAccount", PrincipalID: record.Identity.PrincipalID, AccountID: record.Identity.AccountID}
+	}
+	return []*audit.Record{record, &shared}
+}
+
+// otherAccount is the account beside the one that receives the record that the request concerns: that of the caller, or the
+// owner of what is asked for; empty for none.
+func (r *Request) otherAccount() string {
+	caller := r.Caller.Principal.Account
+	if caller != "" && caller != r.Account {
+		return caller
+	}
+	for _, q := range r.Questions {
+		if q.Resource.Account != "" && q.Resource.Account != r.Account {
+			return q.Resource.Account
+		}
+	}
+	return ""
 }
 
 // Fail records a request that failed, with the code and text that the client is told. The error is audit.ErrBacklog.

@@ -6,14 +6,19 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/policy"
 )
 
 // IAMResources finds what is attached to the resources of IAM: the trust policy of a role, for those who want to assume it,
-// and the tags of all that have any.
+// and the tags of all that have any. A question that takes something of one account for another's finds nothing, so that
+// nobody finds out tags of other accounts by conditions of its own.
 func IAMResources(s *iam.Store) Attached {
 	return func(ctx context.Context, _ string, q policy.Question) (policy.ResourceSet, error) {
+		if a, err := arn.Parse(q.Resource.ARN); err == nil && a.Account != q.Resource.Account {
+			return policy.ResourceSet{}, nil
+		}
 		st, err := s.ByARN(ctx, q.Resource.ARN)
 		if errors.Is(err, iam.ErrGone) {
 			keys, err := s.KeysOf(ctx, q.Resource.ARN)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -109,11 +110,23 @@ func (p *Policies) attached(ctx context.Context, region string, q policy.Questio
 	if find == nil {
 		return policy.ResourceSet{}, nil
 	}
+	if closed, err := p.closed(ctx, q.Resource.Account); closed || err != nil {
+		return policy.ResourceSet{}, err
+	}
 	set, err := find(ctx, region, q)
 	if err != nil {
 		return set, fmt.Errorf("look up the policies of %s: %w", q.Resource.ARN, err)
 	}
 	return set, nil
+}
+
+// closed reports whether an account was closed, whose resources then let nobody in, from other accounts or without any.
+func (p *Policies) closed(ctx context.Context, account string) (bool, error) {
+	a, err := p.IAM.Account(ctx, account)
+	if errors.Is(err, iam.ErrNoAccount) {
+		return false, nil
+	}
+	return err == nil && !a.Active, err
 }
 
 func (p *Policies) owner(ctx context.Context, account string) (*organization.Standing, error) {

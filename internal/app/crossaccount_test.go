@@ -2,8 +2,12 @@ package app_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/secret"
@@ -286,4 +290,48 @@ func TestPolicyNamesARole(t *testing.T) {
 	wantStatus(t, pull(), http.StatusOK, "")
 	set(session)
 	wantMessage(t, pull(), http.StatusForbidden, "DENIED", denied)
+}
+
+// Both accounts have the record of what one does with a repository of the other, under one id, and only when it was done.
+func TestBothAccountsHaveTheRecord(t *testing.T) {
+	home := coffertest.Start(t)
+	other := addNeighbour(t, home)
+	home.CreateRepository("app")
+	home.PushImage(home.Token(), "app", "1", []byte("layer"))
+	in := map[string]any{"registryId": coffertest.Account, "repositoryName": "app", "imageIds": []any{map[string]string{"imageTag": "1"}}}
+	wantStatus(t, other.ECR("BatchGetImage", in), http.StatusBadRequest, "AccessDeniedException")
+	share(home, "app", `{"AWS":"`+neighbour+`"}`, pullActions+","+pushActions)
+	other.MustECR("BatchGetImage", in, nil)
+	token := other.Token()
+	wantStatus(t, v2At(home, homeHost, token, http.MethodPut, "/v2/app/manifests/2", []byte(`{"schemaVersion":2}`), "Content-Type", coffertest.ManifestType), http.StatusMethodNotAllowed, "UNSUPPORTED")
+	wantStatus(t, v2At(home, homeHost, token, http.MethodPost, "/v2/app/blobs/uploads/", nil), http.StatusAccepted, "")
+	got := map[string][]string{} // by event and id that they share
+	for _, r := range home.Trail() {
+		var record struct {
+			SharedEventID string
+			UserIdentity  struct{ Type, AccountID, ARN string }
+		}
+		if err := json.Unmarshal([]byte(r.Text), &record); err != nil {
+			t.Fatal(err)
+		}
+		if record.UserIdentity.AccountID == neighbour && (r.EventName == "BatchGetImage" || r.EventName == "PutImage" || r.EventName == "InitiateLayerUpload") {
+			key := r.EventName + " " + r.ErrorCode
+			if (record.SharedEventID != "") != (r.ErrorCode == "") {
+				t.Errorf("the record: %s", r.Text)
+			}
+			got[key] = append(got[key], r.RecipientAccountID+" "+record.UserIdentity.Type)
+		}
+	}
+	for _, list := range got {
+		slices.Sort(list)
+	}
+	want := map[string][]string{
+		"BatchGetImage AccessDeniedException": {neighbour + " Root"},
+		"BatchGetImage ":                      {neighbour + " Root", coffertest.Account + " AWSAccount"},
+		"PutImage InvalidParameterException":  {coffertest.Account + " Root"},
+		"InitiateLayerUpload ":                {neighbour + " Root", coffertest.Account + " Root"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
 }

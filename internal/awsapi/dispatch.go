@@ -340,7 +340,6 @@ func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 	if asked.Caller != nil {
 		call.Caller, x.entry.Caller = *asked.Caller, *asked.Caller
 	}
-	x.entry.SharedWith = asked.SharedWith
 	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found
 	return nil
 }

@@ -35,8 +35,6 @@ type Asked struct {
 	Caller *identity.Caller
 	// Account owns what is asked for, and keeps the record; empty is that of the caller.
 	Account string
-	// SharedWith is another account whose trail gets a copy of the record if the operation succeeds; empty for none.
-	SharedWith string
 	// Found is handed on to the operation in its Call.
 	Found any
 }

@@ -79,9 +79,6 @@ func (s *service) askAssumeRole(ctx context.Context, c awsapi.Call, in *api.Assu
 	}
 	a.Questions = policy.Ask(actions, policy.Resource{ARN: in.RoleARN, Account: account})
 	a.Found = found
-	if account != c.Caller.Principal.Account {
-		a.SharedWith = account
-	}
 	return a, nil
 }
 
