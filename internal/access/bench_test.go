@@ -132,3 +132,35 @@ func BenchmarkDecisionWithResources(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPolicyChange is from the change of one of a user's ten policies, committed, to the first decision by it: the
+// credentials are looked up again, and all policies of the user are read and compiled.
+func BenchmarkPolicyChange(b *testing.B) {
+	h := build(b, nil)
+	r := push()
+	r.Caller = busyUser(b, h)
+	s := h.policies.IAM
+	r.Questions = policy.Ask([]string{"ecr:BatchGetImage"}, policy.Repository(region, account, "p-9-17/app"))
+	for i := 0; b.Loop(); i++ {
+		want := i%2 == 0
+		document := statements(9)
+		if !want {
+			document = statements(10)
+		}
+		err := h.db.Update(b.Context(), func(tx *store.Tx) error {
+			if _, err := tx.Exec(`UPDATE iam_inline SET document = $1 WHERE owner = $2 AND name = '9'`, document, r.Caller.Principal.ID); err != nil {
+				return err
+			}
+			return tx.Touch("iam/" + account)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if r.Caller.Standing, err = s.Standing(b.Context(), account, r.Caller.Principal.ID); err != nil {
+			b.Fatal(err)
+		}
+		if decision, err := h.decide(b.Context(), r, r.Questions, nil); err != nil || decision.Allowed != want {
+			b.Fatal(decision, err)
+		}
+	}
+}
