@@ -7,7 +7,6 @@
 package identity
 
 import (
-	"strings"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/iam"
@@ -124,7 +123,7 @@ func principalTags(c Caller) map[string]string {
 	}
 	for key, value := range c.Session.Tags {
 		for old := range tags {
-			if strings.EqualFold(old, key) {
+			if policy.SameKey(old, key) {
 				delete(tags, old)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/policy"
@@ -78,7 +77,7 @@ func (s *Session) TransitiveTags() map[string]string {
 	}
 	tags := make(map[string]string, len(s.Transitive))
 	for key, value := range s.Tags {
-		if slices.ContainsFunc(s.Transitive, func(other string) bool { return strings.EqualFold(other, key) }) {
+		if slices.ContainsFunc(s.Transitive, func(other string) bool { return policy.SameKey(other, key) }) {
 			tags[key] = value
 		}
 	}

@@ -83,6 +83,13 @@ func (c Context) Put(key string, values ...string) {
 	c[key] = values
 }
 
+// SameKey reports whether two tags have one condition key, by their keys: whether Put would take one for the other. Some
+// characters are the same to strings.EqualFold and not to it, and the other way round.
+func SameKey(a, b string) bool {
+	key := strings.ToLower(a)
+	return key == strings.ToLower(b)
+}
+
 // Request is what a principal wants to do.
 type Request struct {
 	Principal Principal

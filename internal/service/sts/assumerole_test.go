@@ -262,10 +262,10 @@ func TestChainsOfRoles(t *testing.T) {
 	second := w.role("second", all, in{"MaxSessionDuration": 43200, "Tags": tags("TEAM", "role")}, statement("Allow", "sts:*", "*"))
 	third := w.role("third", document(trust(account, "sts:AssumeRole sts:TagSession sts:SetSourceIdentity", `{"StringEquals":{"aws:PrincipalTag/team":"a"},"Null":{"aws:PrincipalTag/once":"true"}}`)), nil)
 	ann := w.user("ann", statement("Allow", "sts:*", "*"))
-	one := session(ann, first, in{"DurationSeconds": 43200, "Tags": tags("team", "a", "once", "o"), "TransitiveTagKeys": []string{"Team"}, "SourceIdentity": "ann"})
+	one := session(ann, first, in{"DurationSeconds": 43200, "Tags": tags("team", "a", "once", "o", "id", "1"), "TransitiveTagKeys": []string{"Team", "ID"}, "SourceIdentity": "ann"})
 	w.invalid("longer than an hour", one.Query("sts", "AssumeRole", assume(second, in{"DurationSeconds": 3601})),
 		"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
-	for _, more := range []in{{"Tags": tags("TEAM", "b")}, {"Tags": tags("team", "a")}, {"TransitiveTagKeys": []string{"team"}}} {
+	for _, more := range []in{{"Tags": tags("TEAM", "b")}, {"Tags": tags("team", "a")}, {"Tags": tags("\u0130d", "2")}, {"TransitiveTagKeys": []string{"team"}}} {
 		w.refused("overriding a transitive tag", one.Query("sts", "AssumeRole", assume(second, more)), http.StatusBadRequest, "InvalidParameterValue",
 			"One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
 	}

@@ -150,7 +150,7 @@ func TestDecodeAuthorizationMessage(t *testing.T) {
 		_, there := w.inAnother("of-" + service)
 		for what, r := range map[string]coffertest.Response{
 			"of another account": there.Query("sts", "DecodeAuthorizationMessage", in{"EncodedMessage": encoded}),
-			"altered":            bob.Query("sts", "DecodeAuthorizationMessage", in{"EncodedMessage": "A" + encoded[1:]}),
+			"altered":            bob.Query("sts", "DecodeAuthorizationMessage", in{"EncodedMessage": string(encoded[0]^1) + encoded[1:]}),
 			"no message":         bob.Query("sts", "DecodeAuthorizationMessage", in{"EncodedMessage": "x"}),
 		} {
 			w.refused(what, r, http.StatusBadRequest, "InvalidAuthorizationMessageException", "")

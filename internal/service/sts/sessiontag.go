@@ -60,7 +60,7 @@ func inheritedTags(c identity.Caller) map[string]string {
 
 func hasKey(tags map[string]string, key string) bool {
 	for other := range tags {
-		if strings.EqualFold(other, key) {
+		if policy.SameKey(other, key) {
 			return true
 		}
 	}
