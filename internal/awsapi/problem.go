@@ -73,10 +73,12 @@ type notAuthenticated struct{ error }
 func (e *notAuthenticated) Unwrap() error        { return e.error }
 func (e *notAuthenticated) Is(target error) bool { return target == errNotAuthenticated }
 
-// refuse records a request that was turned away before it could enter.
+// refuse records a request that was turned away before it could enter. Of an operation that nobody signs, each counts as a
+// failed sign-in, whatever is wrong with it: there is nothing else that bounds what strangers leave in the trail.
 func (x *exchange) refuse(err error, problem *Error) error {
 	var signature *sigv4.Error
-	if errors.Is(err, errNotAuthenticated) || errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
+	unsigned := x.op.model != nil && x.op.model.Unsigned
+	if unsigned || errors.Is(err, errNotAuthenticated) || errors.Is(err, identity.ErrUnknownKey) || errors.As(err, &signature) && signature.Kind == sigv4.Mismatch {
 		return x.server.Door.RefuseSignIn(x.r.Context(), x.entry, problem.Code, problem.Message)
 	}
 	return x.server.Door.Refuse(x.entry, problem.Code, problem.Message)
