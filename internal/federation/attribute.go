@@ -133,6 +133,9 @@ func (a *Assertion) readTags(given attributes) error {
 	if len(a.TransitiveTagKeys) > maxTags {
 		return badResponse(errors.New("there are too many transitive tag keys"))
 	}
+	if err := a.check(); err != nil {
+		return badResponse(err)
+	}
 	return nil
 }
 

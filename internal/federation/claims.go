@@ -157,6 +157,9 @@ func (t *token) passed() (p Passed, err error) {
 			return Passed{}, err
 		}
 	}
+	if err := p.check(); err != nil {
+		return Passed{}, notJWT(err)
+	}
 	return p, nil
 }
 

@@ -220,6 +220,8 @@ func TestRefusedAssertions(t *testing.T) {
 		"endless duration":          {map[string][]string{"SessionDuration": {"99999999999999999999"}}, "SessionDuration"},
 		"negative duration":         {map[string][]string{"SessionDuration": {"-1800"}}, "SessionDuration"},
 		"tag of two values":         {map[string][]string{"PrincipalTag:a": {"b", "c"}}, sentenceBad},
+		"a tag in two cases":        {map[string][]string{"PrincipalTag:Team": {"a"}, "PrincipalTag:team": {"b"}}, sentenceBad},
+		"a tag of AWS":              {map[string][]string{"PrincipalTag:aws:Team": {"a"}}, sentenceBad},
 		"too many tags":             {manyTagAttributes(maxTags + 1), sentenceBad},
 		"too many transitive tags":  {map[string][]string{"TransitiveTagKeys": make([]string, maxTags+1)}, sentenceBad},
 	} {

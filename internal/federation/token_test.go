@@ -63,6 +63,13 @@ func TestRefusedClaims(t *testing.T) {
 		"transitive number":  {map[string]any{claimTags: map[string]any{"transitive_tag_keys": 1}}, InvalidIdentityToken, sentenceJWT},
 		"tag twice": {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"a": "b"}}, claimTag + "a": "c"},
 			InvalidIdentityToken, sentenceJWT},
+		"tag in two cases":         {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"team": "b", "Team": "c"}}}, InvalidIdentityToken, sentenceJWT},
+		"tag in two scripts":       {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"id": "b", "\u0130d": "c"}}}, InvalidIdentityToken, sentenceJWT},
+		"tag of AWS":               {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"AWS:team": "b"}}}, InvalidIdentityToken, sentenceJWT},
+		"tag of no text":           {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"team": "\x00"}}}, InvalidIdentityToken, sentenceJWT},
+		"tag that is too long":     {map[string]any{claimTags: map[string]any{"principal_tags": map[string]any{"team": strings.Repeat("x", 257)}}}, InvalidIdentityToken, sentenceJWT},
+		"source identity of AWS":   {map[string]any{claimSourceIdentity: "aws:alice"}, InvalidIdentityToken, sentenceJWT},
+		"long source identity":     {map[string]any{claimSourceIdentity: strings.Repeat("x", 65)}, InvalidIdentityToken, sentenceJWT},
 		"too many tags":            {map[string]any{claimTags: map[string]any{"principal_tags": manyTags(maxTags + 1)}}, InvalidIdentityToken, sentenceJWT},
 		"source identity of a map": {map[string]any{claimSourceIdentity: map[string]any{}}, InvalidIdentityToken, sentenceJWT},
 	} {
