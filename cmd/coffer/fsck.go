@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -36,6 +37,7 @@ func (f *fsckCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(c.out, "checked %s\n", identitySummary(done.Identity))
 	fmt.Fprintf(c.out, "checked %s\n", summary(done))
 	switch {
 	case done.Orphans == 1:
@@ -52,10 +54,15 @@ func (f *fsckCommand) Run(c console) error {
 }
 
 func summary(c app.Checked) string {
-	return fmt.Sprintf("%s, %s, %s in %s (%.1f MiB), %s, %s, %s of the trail",
+	return fmt.Sprintf("%s, %s, %s in %s (%.1f MiB), %s, %s of the trail",
 		number(c.Repositories, "repository", "repositories"), number(c.Images, "image", "images"), number(c.Layers, "layer", "layers"),
-		number(c.Objects, "object", "objects"), float64(c.Bytes)/(1<<20), number(c.Uploads, "upload", "uploads"),
-		number(c.AccessKeys, "access key", "access keys"), number(c.Records, "record", "records"))
+		number(c.Objects, "object", "objects"), float64(c.Bytes)/(1<<20), number(c.Uploads, "upload", "uploads"), number(c.Records, "record", "records"))
+}
+
+func identitySummary(c iam.Checked) string {
+	return fmt.Sprintf("%s with %s, %s, %s, %s and %s",
+		number(c.Identities, "identity", "identities"), number(c.Policies, "policy", "policies"), number(c.AccessKeys, "access key", "access keys"),
+		number(c.Passwords, "password", "passwords"), number(c.Devices, "MFA device", "MFA devices"), number(c.Links, "reference", "references"))
 }
 
 // number is so many of something, in words.

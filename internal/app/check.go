@@ -4,18 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/coffer-registry/coffer/internal/federation"
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/registry"
 )
 
 // Checked counts what Check has looked at.
 type Checked struct {
 	registry.Checked
-	AccessKeys int
+	Identity iam.Checked
 	// Records of the trail.
 	Records int64
 }
 
-// Check holds every row of a data folder against every object and key. It tells fault in one sentence of each thing that
+// Check holds every row of a data folder against every other row, object and key that it depends on. It tells fault in one sentence of each thing that
 // is wrong, and progress now and then how far it is. The error is what keeps it from going on; store.ErrLocked if a server
 // runs on the folder.
 func Check(ctx context.Context, c Config, fault func(string), progress func(Checked)) (done Checked, err error) {
@@ -23,9 +25,10 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		if err := st.db.Check(ctx, fault); err != nil {
 			return err
 		}
-		if done.AccessKeys, err = st.iam.Check(ctx, fault); err != nil {
+		if done.Identity, err = st.iam.Check(ctx, readMetadata, fault); err != nil {
 			return err
 		}
+		progress(done)
 		if err := st.organization.Check(ctx, fault); err != nil {
 			return err
 		}
@@ -46,6 +49,12 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		})
 	})
 	return done, err
+}
+
+// readMetadata reads the document of a SAML provider.
+func readMetadata(document string) error {
+	_, err := federation.ParseMetadata(document)
+	return err
 }
 
 // checkTrail opens every segment of the trail.

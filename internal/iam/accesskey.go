@@ -146,25 +146,6 @@ func ValidAccessKeyID(id string) bool {
 	}) < 0
 }
 
-// Check opens the secret of every access key and returns how many there are. It tells fault of each that doesn't open.
-func (s *Store) Check(ctx context.Context, fault func(string)) (keys int, err error) {
-	var ids []string
-	err = s.db.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(`SELECT id FROM access_key WHERE active = 1 ORDER BY id`)
-		if err != nil {
-			return err
-		}
-		ids, err = store.Collect(rows, store.Value[string])
-		return err
-	})
-	for _, id := range ids {
-		if _, err := s.AccessKey(ctx, id); err != nil {
-			fault(err.Error())
-		}
-	}
-	return len(ids), err
-}
-
 // accessKeysPerUser is IAM's quota, for root too.
 const accessKeysPerUser = 2
 

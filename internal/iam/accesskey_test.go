@@ -191,17 +191,8 @@ func TestStoredSecret(t *testing.T) {
 	if strings.Contains(string(sealed), exampleSecret[:8]) {
 		t.Error("the secret is in the clear")
 	}
-	checked := func() (keys int, faults []string) {
-		t.Helper()
-		// A directory of its own, which remembers nothing.
-		keys, err := New(Config{DB: d.db, Secrets: d.secrets}).Check(t.Context(), func(text string) { faults = append(faults, text) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return keys, faults
-	}
-	if keys, faults := checked(); keys != 2 || len(faults) != 0 {
-		t.Errorf("%d keys, faults %q", keys, faults)
+	if checked, faults := check(t, d); checked.AccessKeys != 2 || len(faults) != 0 {
+		t.Errorf("%+v, faults %q", checked, faults)
 	}
 	refused := func(what string, d *Store) {
 		t.Helper()
@@ -220,9 +211,9 @@ func TestStoredSecret(t *testing.T) {
 			t.Errorf("opened with bit %d altered", i)
 		}
 	}
-	keys, faults := checked()
-	if keys != 2 || len(faults) != 1 || !strings.Contains(faults[0], "access key "+exampleID) {
-		t.Errorf("%d keys, faults %q", keys, faults)
+	checked, faults := check(t, d)
+	if checked.AccessKeys != 2 || len(faults) != 1 || !strings.Contains(faults[0], "access key "+exampleID) {
+		t.Errorf("%+v, faults %q", checked, faults)
 	}
 }
 

@@ -107,7 +107,26 @@ const (
 // AttachedTo lists at most n entities that use a managed policy as usage says, or in either way if it is empty, by unique id
 // after one; an empty one is the beginning. kind limits them to one kind, if it isn't empty.
 func (s *Store) AttachedTo(tx *store.Tx, account, arn, usage string, kind Kind, prefix, after string, n int) (entities []Entity, more bool, err error) {
-	var parts []string
+	parts := attachedParts(usage, kind)
+	if len(parts) == 0 {
+		return nil, false, nil
+	}
+	rows, err := tx.Query(attachedQuery(parts),
+		account, arn, after, prefix, prefix+afterPaths, n+1)
+	if err != nil {
+		return nil, false, err
+	}
+	return cut(rows, n, func(row store.Scanner) (Entity, error) {
+		e := Entity{Account: account}
+		var kind string
+		err := row.Scan(&kind, &e.ID, &e.Name, &e.Path)
+		e.Kind = Kind(kind)
+		return e, err
+	})
+}
+
+// attachedParts are the queries of AttachedTo for each kind and usage that is asked for.
+func attachedParts(usage string, kind Kind) (parts []string) {
 	part := func(k Kind, from, id string) {
 		// Paths are compared as texts that have no index, so that the index by policy or boundary is used.
 		part := `SELECT '` + string(k) + `' AS kind, e.id AS id, e.name AS name, e.path AS path FROM ` + from + ` AND ` + id + ` > $3
@@ -125,19 +144,10 @@ func (s *Store) AttachedTo(tx *store.Tx, account, arn, usage string, kind Kind, 
 			part(k, tables[k]+` e WHERE e.account = $1 AND e.boundary = $2 AND e.boundary <> ''`, `e.id`)
 		}
 	}
-	if len(parts) == 0 {
-		return nil, false, nil
-	}
-	rows, err := tx.Query(`SELECT kind, id, name, path FROM (`+strings.Join(parts, ` UNION `)+`) AS used ORDER BY id LIMIT $6`,
-		account, arn, after, prefix, prefix+afterPaths, n+1)
-	if err != nil {
-		return nil, false, err
-	}
-	return cut(rows, n, func(row store.Scanner) (Entity, error) {
-		e := Entity{Account: account}
-		var kind string
-		err := row.Scan(&kind, &e.ID, &e.Name, &e.Path)
-		e.Kind = Kind(kind)
-		return e, err
-	})
+	return parts
+}
+
+// attachedQuery joins the parts of AttachedTo, none of which has more rows than are asked for.
+func attachedQuery(parts []string) string {
+	return `SELECT kind, id, name, path FROM (` + strings.Join(parts, ` UNION `) + `) AS used ORDER BY id LIMIT $6`
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -50,26 +51,41 @@ func (h *hashing) hash(ctx context.Context, password secret.Text) (string, error
 	return fmt.Sprintf("%s$%d$%s$%s", hashAlgorithm, h.rounds, base64.StdEncoding.EncodeToString(salt), base64.StdEncoding.EncodeToString(key)), nil
 }
 
-// matches reports whether a hash is that of a password.
-func (h *hashing) matches(ctx context.Context, hash string, password secret.Text) (bool, error) {
+// parsedHash is a hash taken apart.
+type parsedHash struct {
+	rounds    int
+	salt, key []byte
+}
+
+// parseHash takes a hash apart. The error tells nothing of it.
+func parseHash(hash string) (p parsedHash, err error) {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 4 || parts[0] != hashAlgorithm {
-		return false, fmt.Errorf("a password hash of an unknown form")
+		return p, errors.New("a password hash of an unknown form")
 	}
-	rounds, err := strconv.Atoi(parts[1])
+	if p.rounds, err = strconv.Atoi(parts[1]); err != nil || p.rounds < 1 {
+		return p, errors.New("the rounds of a password hash are no number")
+	}
+	if p.salt, err = base64.StdEncoding.DecodeString(parts[2]); err != nil {
+		return p, fmt.Errorf("the salt of a password hash: %w", err)
+	}
+	if p.key, err = base64.StdEncoding.DecodeString(parts[3]); err != nil {
+		return p, fmt.Errorf("a password hash: %w", err)
+	}
+	if len(p.key) != sha256.Size {
+		return p, fmt.Errorf("a password hash of %d bytes", len(p.key))
+	}
+	return p, nil
+}
+
+// matches reports whether a hash is that of a password.
+func (h *hashing) matches(ctx context.Context, hash string, password secret.Text) (bool, error) {
+	p, err := parseHash(hash)
 	if err != nil {
-		return false, fmt.Errorf("the rounds of a password hash: %w", err)
+		return false, err
 	}
-	salt, err := base64.StdEncoding.DecodeString(parts[2])
-	if err != nil {
-		return false, fmt.Errorf("the salt of a password hash: %w", err)
-	}
-	want, err := base64.StdEncoding.DecodeString(parts[3])
-	if err != nil {
-		return false, fmt.Errorf("a password hash: %w", err)
-	}
-	key, err := h.key(ctx, password, salt, rounds)
-	return err == nil && subtle.ConstantTimeCompare(key, want) == 1, err
+	key, err := h.key(ctx, password, p.salt, p.rounds)
+	return err == nil && subtle.ConstantTimeCompare(key, p.key) == 1, err
 }
 
 func (h *hashing) key(ctx context.Context, password secret.Text, salt []byte, rounds int) ([]byte, error) {

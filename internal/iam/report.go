@@ -210,7 +210,7 @@ func (s *Store) keysByOwner(tx *store.Tx, account string) (map[string][]KeyInfo,
 
 // haveMFA says who of an account has an MFA device, by the unique id of the user, or by the account's id.
 func (s *Store) haveMFA(tx *store.Tx, account string) (map[string]bool, error) {
-	rows, err := tx.Query(`SELECT DISTINCT owner FROM iam_mfa WHERE account = $1 AND owner IS NOT NULL`, account)
+	rows, err := tx.Query(`SELECT owner FROM iam_mfa WHERE account = $1 AND owner IS NOT NULL`, account)
 	if err != nil {
 		return nil, err
 	}
