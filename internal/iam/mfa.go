@@ -108,7 +108,7 @@ func (s *Store) MFADevice(tx *store.Tx, serial string) (MFADevice, error) {
 // MFADeviceOf finds a device that is assigned to a user or root. The error is of code NoSuchEntity.
 func (s *Store) MFADeviceOf(tx *store.Tx, owner, serial string) (MFADevice, error) {
 	d, err := s.MFADevice(tx, serial)
-	if err == nil && d.Owner != owner {
+	if err == nil && (owner == "" || d.Owner != owner) { // a device that isn't assigned is nobody's, and not that of nobody
 		return MFADevice{}, NoMFADevice(serial)
 	}
 	return d, err

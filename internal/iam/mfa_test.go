@@ -229,6 +229,19 @@ func TestCodes(t *testing.T) {
 	wantCode(t, "a clock that is too far off", p.enable(p.code(-1), p.code(0)), InvalidAuthenticationCode)
 }
 
+// A device that is assigned to nobody proves nothing, not even of callers who can't have any.
+func TestCodesOfADeviceThatIsNotAssigned(t *testing.T) {
+	p := newPhone(t, 0)
+	for what, err := range map[string]error{
+		"nobody": p.CheckCode(t.Context(), "", p.device.Serial(), p.code(0)),
+		"a user": p.CheckCode(t.Context(), owner, p.device.Serial(), p.code(0)),
+	} {
+		if err == nil || err.Error() != errWrongDevice.Error() {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestResync(t *testing.T) {
 	p := newPhone(t, 0)
 	p.mustEnable()
