@@ -101,7 +101,7 @@ func (d *Door) Abandon(r *Request) error {
 	if r.recorded {
 		return nil
 	}
-	return d.Refuse(r, "InternalFailure", "The request was broken off by an error in the server.")
+	return d.recordRefusal(r, "InternalFailure", "The request was broken off by an error in the server.")
 }
 
 // Pass is a request that was let in. Exactly one of its methods ends it.
@@ -122,7 +122,7 @@ func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass,
 	}
 	if !decision.Allowed {
 		denied := &DeniedError{Principal: r.Caller.Principal, Decision: decision}
-		return nil, firstError(p.Fail(deniedCode, denied.Error()), denied)
+		return nil, firstError(d.Refuse(r, deniedCode, denied.Error()), denied)
 	}
 	for i, q := range r.Questions {
 		// A request counts once, however many things it is about.
@@ -172,8 +172,21 @@ func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy) bool {
 }
 
 // Refuse records a request that was turned away before it could enter, such as one whose caller could not be
-// authenticated. The error is audit.ErrBacklog.
+// authenticated. Of too many from strangers only the first is recorded. The error is audit.ErrBacklog.
 func (d *Door) Refuse(r *Request, code, message string) error {
+	if !r.Caller.Anonymous() {
+		return d.recordRefusal(r, code, message)
+	}
+	switch ok, first := d.signIns.refused(r.SourceIP, d.now()); {
+	case ok:
+		return d.recordRefusal(r, code, message)
+	case first:
+		return d.recordRefusal(r, code, "Too many refused requests without credentials; further ones are not recorded until there are fewer.")
+	}
+	return nil
+}
+
+func (d *Door) recordRefusal(r *Request, code, message string) error {
 	return (&Pass{door: d, request: r}).Fail(code, message)
 }
 

@@ -14,13 +14,23 @@ const (
 	keyFailures, keyFailuresPerSecond       = 30, 1
 )
 
+// Refusals of who gave no credentials, or none that were judged, are recorded by where they come from: so many at once, and so
+// many per second for longer. They are answered all the same, since clients ask without credentials first; but what costs
+// nobody anything must not fill the disk.
+const strangerRefusals, strangerRefusalsPerSecond = 300, 10
+
 // failureTime is how long after its arrival a failed sign-in is answered. All that can be found out about it, such as
 // whether the key exists, is found out in less, so that the time of the answer tells nothing.
 const failureTime = 15 * time.Millisecond
 
-// signIns counts failed sign-ins.
+// signIns counts failed sign-ins, and refusals of strangers.
 type signIns struct {
-	sources, keys buckets[string]
+	sources, keys, strangers buckets[string]
+}
+
+// refused counts the refusal of a stranger, as failed does.
+func (s *signIns) refused(source string, now time.Time) (ok, first bool) {
+	return s.strangers.take(network(source), strangerRefusalsPerSecond, strangerRefusals, now)
 }
 
 // failed counts a failed sign-in. It reports whether it may be answered as what it is, and if not, whether it is the first
@@ -51,9 +61,9 @@ func (d *Door) RefuseSignIn(ctx context.Context, r *Request, code, message strin
 	ok, first := d.signIns.failed(r.SourceIP, r.Caller.AccessKeyID, d.now())
 	switch {
 	case ok:
-		return d.Refuse(r, code, message)
+		return d.recordRefusal(r, code, message)
 	case first:
-		err := d.Refuse(r, "ThrottlingException", "Too many failed sign-ins; further ones are not recorded until there are fewer.")
+		err := d.recordRefusal(r, "ThrottlingException", "Too many failed sign-ins; further ones are not recorded until there are fewer.")
 		return firstError(err, ErrThrottled)
 	}
 	return ErrThrottled

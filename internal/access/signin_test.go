@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/policy"
 )
 
 // strangerFrom is a request by nobody who named an access key.
@@ -66,6 +67,47 @@ func TestFailuresLockNobodyOut(t *testing.T) {
 	}
 	if _, err := h.Enter(t.Context(), push(), "AccessDeniedException"); err != nil {
 		t.Error(err)
+	}
+}
+
+// What strangers are refused is recorded up to a limit by source, whether at the gate or before it, and what others are
+// refused always.
+func TestRecordsOfStrangersAreLimited(t *testing.T) {
+	h := build(t, nil)
+	refuse := func(source string) {
+		t.Helper()
+		if err := h.Refuse(strangerFrom(source, ""), "MissingAuthenticationToken", "No."); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gate := func(caller identity.Caller) {
+		t.Helper()
+		r := push()
+		r.Caller, r.Questions = caller, policy.Ask([]string{"ecr:PutImage"}, policy.Repository(region, "999999999999", "app"))
+		var denied *DeniedError
+		if _, err := h.Enter(t.Context(), r, "AccessDenied"); !errors.As(err, &denied) {
+			t.Fatal(err)
+		}
+	}
+	for range strangerRefusals - 1 {
+		refuse(push().SourceIP)
+	}
+	for range 5 {
+		gate(identity.Caller{})
+		refuse(push().SourceIP)
+	}
+	want := strangerRefusals + 1
+	if n := len(h.records()); n != want {
+		t.Errorf("%d records, want %d", n, want)
+	}
+	for range 5 {
+		gate(root)
+	}
+	refuse("198.51.100.1")
+	h.clock = h.clock.Add(time.Second)
+	refuse(push().SourceIP)
+	if n := len(h.records()); n != want+7 {
+		t.Errorf("%d records, want %d", n, want+7)
 	}
 }
 
