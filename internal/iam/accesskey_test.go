@@ -25,9 +25,11 @@ const (
 	account       = "123456789012"
 )
 
-func openDB(t testing.TB) *store.DB {
+func openDB(t testing.TB) *store.DB { return openDBIn(t, t.TempDir()) }
+
+func openDBIn(t testing.TB, dir string) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	db, err := store.Open(t.Context(), dir, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

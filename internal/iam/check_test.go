@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,10 +32,10 @@ func check(t testing.TB, s *Store) (done Checked, faults []string) {
 	return done, faults
 }
 
-// full is a store with everything that a check looks at, and how the table of damages calls it.
-func full(t *testing.T) (*Store, *strings.Replacer) {
+// full is a store in a folder, with everything that a check looks at, and how the table of damages calls it.
+func full(t *testing.T, dir string) (*Store, *strings.Replacer) {
 	t.Helper()
-	s, ann := withUser(t)
+	s, ann := withUserIn(t, dir)
 	if err := errors.Join(s.setPassword(t, ann, true, "Correct-1-horse"), s.setPassword(t, ann, false, "Correct-2-horse")); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +89,7 @@ func full(t *testing.T) (*Store, *strings.Replacer) {
 
 // Check finds nothing in what the store itself does, and counts all of it.
 func TestCheckCounts(t *testing.T) {
-	s, _ := full(t)
+	s, _ := full(t, t.TempDir())
 	done, faults := check(t, s)
 	// Identities: a user, a group, two roles and two providers. Policies: two of trust, three inline ones, two versions.
 	// Links: a membership, five attachments, and six that have tags.
@@ -103,6 +105,14 @@ func TestCheckNamesFaults(t *testing.T) {
 		"group arn:aws:iam::123456789012:group/devs: ", "policy arn:aws:iam::123456789012:policy/x/p: "
 	const phone, oidc, saml = "MFA device arn:aws:iam::123456789012:mfa/phone", "identity provider arn:aws:iam::123456789012:oidc-provider/idp.example.com: ",
 		"identity provider arn:aws:iam::123456789012:saml-provider/corp: "
+	dir := t.TempDir()
+	var key seal.Key
+	var ids *strings.Replacer
+	t.Run("before", func(t *testing.T) {
+		var s *Store
+		s, ids = full(t, dir)
+		key = s.secrets
+	})
 	for _, c := range []struct {
 		name, damage string
 		want         []string
@@ -159,7 +169,11 @@ func TestCheckNamesFaults(t *testing.T) {
 		{"tags of a provider", `UPDATE iam_tag SET owner = 'arn:gone' WHERE owner LIKE '%saml-provider/corp'`, []string{"tags belong to arn:gone, which does not exist or has none"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, ids := full(t)
+			copied := filepath.Join(t.TempDir(), "copy")
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			s := New(Config{DB: openDBIn(t, copied), Secrets: key})
 			exec(t, s.db, ids.Replace(c.damage))
 			_, faults := check(t, s)
 			for i, want := range c.want {
@@ -179,7 +193,7 @@ func TestCheckNamesFaults(t *testing.T) {
 
 // With the wrong key nothing that is sealed opens; what is hashed has no key.
 func TestCheckWithAnotherKey(t *testing.T) {
-	s, _ := full(t)
+	s, _ := full(t, t.TempDir())
 	_, faults := check(t, New(Config{DB: s.db, Secrets: seal.NewKey()}))
 	if len(faults) != 4 || strings.Count(strings.Join(faults, "\n"), "can't be opened") != 4 {
 		t.Errorf("faults %q", faults)
@@ -215,7 +229,7 @@ func TestCheckGoesOverAllPages(t *testing.T) {
 }
 
 func TestCheckIsBrokenOff(t *testing.T) {
-	s, _ := full(t)
+	s, _ := full(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.Check(ctx, func(string) error { return nil }, func(text string) { t.Error(text) })

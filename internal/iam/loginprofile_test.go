@@ -7,14 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // withUser is a store whose hashes are quick, with a user.
-func withUser(t *testing.T) (*Store, User) {
+func withUser(t *testing.T) (*Store, User) { return withUserIn(t, t.TempDir()) }
+
+func withUserIn(t *testing.T, dir string) (*Store, User) {
 	t.Helper()
-	s := newStore(t)
+	s := New(Config{DB: openDBIn(t, dir), Secrets: seal.NewKey()})
 	s.hashing.rounds = 2
 	put(t, s, account, exampleID, exampleSecret)
 	var ann User

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/coffer-registry/coffer/internal/store"
 	"github.com/coffer-registry/coffer/internal/store/plantest"
 )
 
@@ -48,11 +47,7 @@ var excused = plantest.Excused{Scans: map[string]string{
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
 func TestPlans(t *testing.T) {
 	dir := t.TempDir()
-	db, err := store.Open(t.Context(), dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	openDBIn(t, dir)
 	all := statements(t)
 	if len(all) < 100 {
 		t.Fatalf("only %d statements were found in the source", len(all))
