@@ -106,7 +106,7 @@ func TestBadDocuments(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
 			defer z.Close()
-			z.Write(make([]byte, 10*maxKeySet))
+			z.Write(make([]byte, 2*maxKeySet))
 		}, InvalidIdentityToken},
 		"too many keys":            {federationtest.KeysPath, text(`{"keys":[{}` + strings.Repeat(`,{}`, 2*maxKeys) + `]}`), InvalidIdentityToken},
 		"keys that are not a list": {federationtest.KeysPath, text(`{"keys":{}}`), InvalidIdentityToken},

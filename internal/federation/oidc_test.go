@@ -51,6 +51,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{T: t, issuer: federationtest.NewIssuer(t), clock: &clock{at: time.Now().Truncate(time.Second)}}
 	h.issuer.Now = h.clock.now
 	h.verifier = NewVerifier(Config{Now: h.clock.now, Roots: h.issuer.Authority.Roots()})
+	h.verifier.fetcher.timeout = time.Minute // what a busy machine takes is not to be told from what a provider takes
 	t.Cleanup(h.verifier.Close)
 	h.provider = OIDCProvider{URL: h.issuer.URL, ClientIDs: []string{"coffer", "other"}}
 	return h
