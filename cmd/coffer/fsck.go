@@ -37,8 +37,8 @@ func (f *fsckCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "checked %s\n", identitySummary(done.Identity))
 	fmt.Fprintf(c.out, "checked %s\n", summary(done))
+	fmt.Fprintf(c.out, "checked %s\n", identitySummary(done.Identity))
 	switch {
 	case done.Orphans == 1:
 		fmt.Fprintln(c.out, "1 object belongs to nothing, as a crash can leave it; the server sweeps it in time")
