@@ -22,7 +22,7 @@ const (
 
 var metadataLimits = xmlLimits{depth: 64, elements: 200_000, attributes: 64}
 
-// Metadata is what the document of a SAML provider says.
+// Metadata is what the document of a SAML provider says. It never changes.
 type Metadata struct {
 	// EntityID is the issuer of its assertions.
 	EntityID string

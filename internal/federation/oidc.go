@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"slices"
@@ -48,8 +49,10 @@ type Verifier struct {
 
 	mu      sync.Mutex
 	issuers map[string]*issuer
-	turn    uint64 // counts uses, to tell which issuer was not used for longest
-	closed  bool
+	// metadata is what documents of SAML providers say, by their hashes.
+	metadata map[[sha256.Size]byte]*Metadata
+	turn     uint64 // counts uses, to tell which issuer was not used for longest
+	closed   bool
 }
 
 // NewVerifier returns a Verifier that knows no keys yet.

@@ -81,7 +81,7 @@ func (s *service) samlProvider(ctx context.Context, account, arn string) (p iam.
 
 // verifySAML judges an assertion, which must offer the role through the provider.
 func (s *service) verifySAML(p iam.Provider, in *api.AssumeRoleWithSAMLRequest) (a federation.Assertion, err error) {
-	metadata, err := federation.ParseMetadata(p.Metadata)
+	metadata, err := s.Federation.Metadata(p.Metadata)
 	if err != nil {
 		return a, err
 	}
