@@ -106,13 +106,10 @@ func TestCheckNamesFaults(t *testing.T) {
 	const phone, oidc, saml = "MFA device arn:aws:iam::123456789012:mfa/phone", "identity provider arn:aws:iam::123456789012:oidc-provider/idp.example.com: ",
 		"identity provider arn:aws:iam::123456789012:saml-provider/corp: "
 	dir := t.TempDir()
-	var key seal.Key
-	var ids *strings.Replacer
-	t.Run("before", func(t *testing.T) {
-		var s *Store
-		s, ids = full(t, dir)
-		key = s.secrets
-	})
+	original, ids := full(t, dir)
+	if err := original.db.Close(); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, damage string
 		want         []string
@@ -173,7 +170,7 @@ func TestCheckNamesFaults(t *testing.T) {
 			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 				t.Fatal(err)
 			}
-			s := New(Config{DB: openDBIn(t, copied), Secrets: key})
+			s := New(Config{DB: openDBIn(t, copied), Secrets: original.secrets})
 			exec(t, s.db, ids.Replace(c.damage))
 			_, faults := check(t, s)
 			for i, want := range c.want {
