@@ -153,3 +153,21 @@ func TestServiceLinkedRoles(t *testing.T) {
 		{"GetRole", name, "NoSuchEntity: The role with name AWSServiceRoleForECRReplication cannot be found."},
 	})
 }
+
+// A role that every repository of GitHub could take is not made.
+func TestRolesForStrangers(t *testing.T) {
+	s := coffertest.Start(t)
+	const github = "token.actions.githubusercontent.com"
+	document := func(condition string) string {
+		return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/` + github +
+			`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{` + condition + `}}}}`
+	}
+	const refused = "MalformedPolicyDocument: The policy trusts every repository of " + github + ": add a condition on " + github +
+		":sub, such as repo:<organization>/<repository>:*."
+	run(t, s, []call{
+		{"CreateRole", in{"RoleName": "ci", "AssumeRolePolicyDocument": document(`"` + github + `:aud":"sts.amazonaws.com"`)}, refused},
+		{"CreateRole", in{"RoleName": "ci", "AssumeRolePolicyDocument": document(`"` + github + `:sub":"repo:*"`)}, refused},
+		{"CreateRole", in{"RoleName": "ci", "AssumeRolePolicyDocument": document(`"` + github + `:sub":"repo:bank/app:*"`)}, "RoleName: ci"},
+		{"UpdateAssumeRolePolicy", in{"RoleName": "ci", "PolicyDocument": document(`"` + github + `:sub":"*"`)}, refused},
+	})
+}
