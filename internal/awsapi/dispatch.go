@@ -42,17 +42,24 @@ type Server struct {
 	keys *sigv4.KeyCache
 	// large lets only so many large bodies into memory at once.
 	large chan struct{}
+	// forms does so with forms above smallForm, which are read before it is known whose they are.
+	forms chan struct{}
 }
 
-// largeBodies bounds the memory that bodies above DefaultMaxBody take, at about 30 MB each.
-const largeBodies = 8
+// largeBodies bounds the memory that bodies above DefaultMaxBody take, at about 30 MB each, and largeForms that of forms
+// above smallForm bytes, at 1 MB each. Hardly any client sends such a form.
+const (
+	largeBodies = 8
+	largeForms  = 64
+	smallForm   = 64 << 10
+)
 
 // NewServer returns the server of c.
 func NewServer(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Server{Config: c, keys: sigv4.NewKeyCache(), large: make(chan struct{}, largeBodies)}
+	return &Server{Config: c, keys: sigv4.NewKeyCache(), large: make(chan struct{}, largeBodies), forms: make(chan struct{}, largeForms)}
 }
 
 // exchange is one request on its way through the server.
@@ -234,10 +241,10 @@ func (x *exchange) readBody(limit int64) error {
 	if x.r.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
-	if limit > DefaultMaxBody && (x.r.ContentLength < 0 || x.r.ContentLength > DefaultMaxBody) {
+	if room, small := x.room(limit); room != nil && (x.r.ContentLength < 0 || x.r.ContentLength > small) {
 		select {
-		case x.server.large <- struct{}{}:
-			defer func() { <-x.server.large }()
+		case room <- struct{}{}:
+			defer func() { <-room }()
 		case <-x.r.Context().Done():
 			return x.r.Context().Err()
 		}
@@ -253,6 +260,17 @@ func (x *exchange) readBody(limit int64) error {
 		return bodyTooLarge(limit)
 	}
 	return nil
+}
+
+// room is where a body of more bytes than small, or of nobody knows how many, waits for its turn to be read; nil for none.
+func (x *exchange) room(limit int64) (room chan struct{}, small int64) {
+	switch {
+	case x.query:
+		return x.server.forms, smallForm
+	case limit > DefaultMaxBody:
+		return x.server.large, DefaultMaxBody
+	}
+	return nil, 0
 }
 
 func bodyTooLarge(limit int64) error {
