@@ -29,14 +29,17 @@ type Config struct {
 }
 
 // service holds the operations' dependencies.
-type service struct{ Config }
+type service struct {
+	Config
+	told told
+}
 
 // New returns the service.
 func New(c Config) *awsapi.Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	s := &service{c}
+	s := &service{Config: c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "sts.amazonaws.com", Problem: problem, Admit: admit}
 	for _, add := range []func(*awsapi.Service){
 		s.addCallerIdentity, s.addAssumeRole, s.addSessionToken, s.addFederationToken, s.addWebIdentity, s.addSAML, s.addAccessKeyInfo, s.addAuthorizationMessage,

@@ -142,7 +142,7 @@ func (s *service) assumeRoleWithWebIdentity(ctx context.Context, c awsapi.Call, 
 // tell leaves in the log why a provider's word was not taken, which the client is told in AWS's sentence only.
 func (s *service) tell(err error, provider string) {
 	var refused *federation.Error
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && s.told.room(s.Now()) {
 		s.Log.Info("refuse a token or assertion", "provider", provider, "reason", refused.Error())
 	}
 }
