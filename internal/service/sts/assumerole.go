@@ -40,6 +40,7 @@ func (s *service) addAssumeRole(out *awsapi.Service) {
 
 // assumption is what Ask finds out of an AssumeRole: the session as far as it is known before the role is.
 type assumption struct {
+	roleID  string
 	session identity.Session
 	life    time.Duration
 	proof   proof
@@ -68,6 +69,9 @@ func (s *service) askAssumeRole(ctx context.Context, c awsapi.Call, in *api.Assu
 		return a, err
 	}
 	found.session.MFA = s.provedAt(c.Caller, &found.proof)
+	if found.roleID, err = s.roleID(ctx, in.RoleARN); err != nil {
+		return a, err
+	}
 	a.Context = policy.Context{}
 	putAssumption(a.Context, in, &found)
 	actions := []string{"sts:AssumeRole"}
@@ -140,7 +144,7 @@ func sourceIdentity(c identity.Caller, wanted string) (string, error) {
 // assumeRole makes the session of a role that the caller may assume.
 func (s *service) assumeRole(ctx context.Context, c awsapi.Call, in *api.AssumeRoleRequest) (*api.AssumeRoleResponse, error) {
 	found := c.Found.(assumption)
-	role, err := s.role(ctx, c, in.RoleARN)
+	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
 	if err != nil {
 		return nil, err
 	}
@@ -156,10 +160,23 @@ func (s *service) assumeRole(ctx context.Context, c awsapi.Call, in *api.AssumeR
 	return out, nil
 }
 
-// role finds a role that the policies allowed to be assumed, and so one that was there a moment ago.
-func (s *service) role(ctx context.Context, c awsapi.Call, name string) (*iam.Standing, error) {
+// roleID is the unique id of the role that has an ARN before the policies are asked about it; empty for none.
+func (s *service) roleID(ctx context.Context, name string) (string, error) {
 	role, err := s.IAM.ByARN(ctx, name)
 	if errors.Is(err, iam.ErrGone) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return role.ID, nil
+}
+
+// role finds a role that the policies allowed to be assumed, and so one that was there a moment ago. One that was made anew
+// meanwhile is another, whose trust policy was not asked.
+func (s *service) role(ctx context.Context, c awsapi.Call, name, id string) (*iam.Standing, error) {
+	role, err := s.IAM.ByARN(ctx, name)
+	if errors.Is(err, iam.ErrGone) || err == nil && role.ID != id {
 		return nil, denied("User: " + c.Caller.Principal.ARN + " is not authorized to perform: sts:AssumeRole on resource: " + name)
 	}
 	return role, err

@@ -33,6 +33,7 @@ func (s *service) addSAML(out *awsapi.Service) {
 
 // asserted is what an assertion says of who wants a role, and the session that this makes.
 type asserted struct {
+	roleID    string
 	provider  iam.Provider
 	assertion federation.Assertion
 	session   identity.Session
@@ -54,6 +55,9 @@ func (s *service) askSAML(ctx context.Context, _ awsapi.Call, in *api.AssumeRole
 	}
 	found.session = passedSession(found.assertion.RoleSessionName, found.provider, found.assertion.Passed, found.assertion.Keys)
 	found.life = s.assertedLife(in.DurationSeconds, found.assertion)
+	if found.roleID, err = s.roleID(ctx, in.RoleARN); err != nil {
+		return a, err
+	}
 	a.Context = policy.Context{}
 	maps.Copy(a.Context, found.assertion.Keys)
 	maps.Copy(a.Context, found.assertion.TrustKeys)
@@ -111,7 +115,7 @@ func (s *service) assertedLife(seconds *int64, a federation.Assertion) time.Dura
 
 func (s *service) assumeRoleWithSAML(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithSAMLRequest) (*api.AssumeRoleWithSAMLResponse, error) {
 	found := c.Found.(asserted)
-	role, err := s.role(ctx, c, in.RoleARN)
+	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func (s *service) addWebIdentity(out *awsapi.Service) {
 
 // vouched is what an identity provider says of who wants a role, and the session that this makes.
 type vouched struct {
+	roleID   string
 	provider iam.Provider
 	claims   federation.Claims
 	session  identity.Session
@@ -62,6 +63,9 @@ func (s *service) askWebIdentity(ctx context.Context, _ awsapi.Call, in *api.Ass
 		return a, awsapi.NotAuthenticated(err)
 	}
 	found.session = passedSession(in.RoleSessionName, found.provider, found.claims.Passed, found.claims.Keys)
+	if found.roleID, err = s.roleID(ctx, in.RoleARN); err != nil {
+		return a, err
+	}
 	a.Context = policy.Context{}
 	maps.Copy(a.Context, found.claims.Keys)
 	maps.Copy(a.Context, found.claims.TrustKeys)
@@ -126,7 +130,7 @@ func vouchedActions(action string, session *identity.Session) []string {
 
 func (s *service) assumeRoleWithWebIdentity(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithWebIdentityRequest) (*api.AssumeRoleWithWebIdentityResponse, error) {
 	found := c.Found.(vouched)
-	role, err := s.role(ctx, c, in.RoleARN)
+	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
 	if err != nil {
 		return nil, err
 	}
