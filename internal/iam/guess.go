@@ -6,10 +6,11 @@ import (
 )
 
 // Whoever has a user's access key could find a code of six digits by trying, so a device takes only so many wrong codes at
-// once, and one more in each step. Then it takes none at all for a while: only who has the key can bring that about.
+// once, and one more every five minutes, by which a code is found in three years. In between it takes none at all: only who
+// has the key can bring that about.
 const (
 	guessesAtOnce  = 10
-	guessEvery     = stepTime
+	guessEvery     = 5 * time.Minute
 	maxGuessed     = 10_000
 	timeOfAllGuess = guessesAtOnce * guessEvery
 )
