@@ -2,17 +2,25 @@ package federation
 
 import (
 	"errors"
-	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/coffer-registry/coffer/internal/policy"
 )
 
-// What session tags may be, as in requests for sessions.
-var (
-	tagKeys   = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`)
-	tagValues = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
+// The longest key and value of a session tag, in characters, as in requests for sessions.
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
 )
+
+// tagText reports whether a text consists of what the keys and values of session tags may consist of, and is not too long.
+func tagText(text string, most int) bool {
+	return utf8.RuneCountInString(text) <= most && strings.IndexFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
+	}) < 0
+}
 
 // check judges what a provider passes by what whoever asks for a session may pass: two tags must not have one condition key,
 // since neither would be sure to count.
@@ -22,7 +30,7 @@ func (p *Passed) check() error {
 	}
 	keys := make([]string, 0, len(p.Tags))
 	for key, value := range p.Tags {
-		if !tagKeys.MatchString(key) || !tagValues.MatchString(value) || reserved(key) {
+		if key == "" || !tagText(key, maxTagKey) || !tagText(value, maxTagValue) || reserved(key) {
 			return errors.New("a tag is not what one may be")
 		}
 		for _, other := range keys {
