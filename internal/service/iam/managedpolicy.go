@@ -118,47 +118,35 @@ func (s *service) listPolicies(ctx context.Context, c awsapi.Call, in *api.ListP
 }
 
 func (s *service) addPolicyTags(out *awsapi.Service) {
-	tag := onARN(awsapi.Op[api.TagPolicyRequest, nothing]{
-		Action: "iam:TagPolicy",
+	policies := tagged{"policy ", func(tx *store.Tx, c awsapi.Call, arn string) (account, owner string, err error) {
+		p, err := s.IAM.Policy(tx, c.Caller.Principal.Account, arn)
+		return p.Account, p.ID, err
+	}}
+	changeable := tagged{policies.kind, func(tx *store.Tx, c awsapi.Call, arn string) (account, owner string, err error) {
+		p, err := s.IAM.Policy(tx, c.Caller.Principal.Account, arn)
+		if err != nil {
+			return "", "", err
+		}
+		return p.Account, p.ID, p.Changeable()
+	}}
+	awsapi.Add(out, onARN(awsapi.Op[api.TagPolicyRequest, nothing]{
+		Action:  "iam:TagPolicy",
+		Context: func(_ awsapi.Call, in *api.TagPolicyRequest) policy.Context { return requestTags(in.Tags) },
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.TagPolicyRequest) (*nothing, error) {
-			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error {
-				if err := p.Changeable(); err != nil {
-					return err
-				}
-				return s.IAM.PutTags(tx, p.Account, p.ID, tagsFrom(in.Tags))
-			})
+			return s.tag(tx, c, changeable, in.PolicyARN, in.Tags)
 		},
-	}, func(in *api.TagPolicyRequest) string { return in.PolicyARN })
-	tag.Context = func(_ awsapi.Call, in *api.TagPolicyRequest) policy.Context {
-		c := policy.Context{}
-		putTags(c, in.Tags)
-		return c
-	}
-	awsapi.Add(out, tag)
-	untag := onARN(awsapi.Op[api.UntagPolicyRequest, nothing]{
-		Action: "iam:UntagPolicy",
+	}, func(in *api.TagPolicyRequest) string { return in.PolicyARN }))
+	awsapi.Add(out, onARN(awsapi.Op[api.UntagPolicyRequest, nothing]{
+		Action:  "iam:UntagPolicy",
+		Context: func(_ awsapi.Call, in *api.UntagPolicyRequest) policy.Context { return tagKeys(in.TagKeys) },
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagPolicyRequest) (*nothing, error) {
-			return s.withPolicy(tx, c, in.PolicyARN, func(p iam.Policy) error {
-				if err := p.Changeable(); err != nil {
-					return err
-				}
-				return s.IAM.DeleteTags(tx, p.Account, p.ID, in.TagKeys)
-			})
+			return s.untag(tx, c, changeable, in.PolicyARN, in.TagKeys)
 		},
-	}, func(in *api.UntagPolicyRequest) string { return in.PolicyARN })
-	untag.Context = func(_ awsapi.Call, in *api.UntagPolicyRequest) policy.Context {
-		c := policy.Context{}
-		c.Put("aws:TagKeys", in.TagKeys...)
-		return c
-	}
-	awsapi.Add(out, untag)
+	}, func(in *api.UntagPolicyRequest) string { return in.PolicyARN }))
 	awsapi.Add(out, onARN(awsapi.Op[api.ListPolicyTagsRequest, api.ListPolicyTagsResponse]{
 		Action: "iam:ListPolicyTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListPolicyTagsRequest) (*api.ListPolicyTagsResponse, error) {
-			p, err := tagList("policy "+in.PolicyARN, s.IAM, func(tx *store.Tx) (owner string, err error) {
-				p, err := s.IAM.Policy(tx, c.Caller.Principal.Account, in.PolicyARN)
-				return p.ID, err
-			}).page(ctx, s.IAM, in.Marker, in.MaxItems)
+			p, err := s.listTags(ctx, c, policies, in.PolicyARN, in.Marker, in.MaxItems)
 			return &api.ListPolicyTagsResponse{Tags: p.items, IsTruncated: p.more, Marker: p.marker}, err
 		},
 	}, func(in *api.ListPolicyTagsRequest) string { return in.PolicyARN }))

@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -44,27 +45,30 @@ func (s *service) addOIDCProviders(out *awsapi.Service) {
 
 // addOIDCProviderChanges adds the operations that change a provider.
 func (s *service) addOIDCProviderChanges(out *awsapi.Service) {
-	awsapi.Add(out, onProviderTags(awsapi.Op[api.TagOpenIDConnectProviderRequest, nothing]{
+	providers := s.taggedProviders(iam.ProviderOIDC)
+	awsapi.Add(out, onARN(awsapi.Op[api.TagOpenIDConnectProviderRequest, nothing]{
 		Action: "iam:TagOpenIDConnectProvider",
+		Context: func(_ awsapi.Call, in *api.TagOpenIDConnectProviderRequest) policy.Context {
+			return requestTags(in.Tags)
+		},
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.TagOpenIDConnectProviderRequest) (*nothing, error) {
-			return s.tagProvider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, in.Tags)
+			return s.tag(tx, c, providers, in.OpenIDConnectProviderARN, in.Tags)
 		},
-	}, func(in *api.TagOpenIDConnectProviderRequest) (string, []api.Tag, []string) {
-		return in.OpenIDConnectProviderARN, in.Tags, nil
-	}))
-	awsapi.Add(out, onProviderTags(awsapi.Op[api.UntagOpenIDConnectProviderRequest, nothing]{
+	}, func(in *api.TagOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderARN }))
+	awsapi.Add(out, onARN(awsapi.Op[api.UntagOpenIDConnectProviderRequest, nothing]{
 		Action: "iam:UntagOpenIDConnectProvider",
-		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagOpenIDConnectProviderRequest) (*nothing, error) {
-			return s.untagProvider(tx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, in.TagKeys)
+		Context: func(_ awsapi.Call, in *api.UntagOpenIDConnectProviderRequest) policy.Context {
+			return tagKeys(in.TagKeys)
 		},
-	}, func(in *api.UntagOpenIDConnectProviderRequest) (string, []api.Tag, []string) {
-		return in.OpenIDConnectProviderARN, nil, in.TagKeys
-	}))
+		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagOpenIDConnectProviderRequest) (*nothing, error) {
+			return s.untag(tx, c, providers, in.OpenIDConnectProviderARN, in.TagKeys)
+		},
+	}, func(in *api.UntagOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderARN }))
 	awsapi.Add(out, onARN(awsapi.Op[api.ListOpenIDConnectProviderTagsRequest, api.ListOpenIDConnectProviderTagsResponse]{
 		Action: "iam:ListOpenIDConnectProviderTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListOpenIDConnectProviderTagsRequest) (*api.ListOpenIDConnectProviderTagsResponse, error) {
-			page, err := s.providerTagPage(ctx, c, iam.ProviderOIDC, in.OpenIDConnectProviderARN, in.Marker, in.MaxItems)
-			return &api.ListOpenIDConnectProviderTagsResponse{Tags: page.tags, IsTruncated: &page.more, Marker: page.marker}, err
+			p, err := s.listTags(ctx, c, providers, in.OpenIDConnectProviderARN, in.Marker, in.MaxItems)
+			return &api.ListOpenIDConnectProviderTagsResponse{Tags: p.items, IsTruncated: p.more, Marker: p.marker}, err
 		},
 	}, func(in *api.ListOpenIDConnectProviderTagsRequest) string { return in.OpenIDConnectProviderARN }))
 	awsapi.Add(out, onARN(awsapi.Op[api.AddClientIDToOpenIDConnectProviderRequest, nothing]{

@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"context"
-
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
 	"github.com/coffer-registry/coffer/internal/iam"
@@ -44,92 +42,15 @@ func (s *service) changeProvider(tx *store.Tx, c awsapi.Call, kind iam.ProviderK
 	return &nothing{}, s.IAM.UpdateProvider(tx, p)
 }
 
-// onProviderTags makes the question of an operation that tags a provider or takes tags away.
-func onProviderTags[I, O any](op awsapi.Op[I, O], of func(*I) (arn string, tags []api.Tag, keys []string)) awsapi.Op[I, O] {
-	op = onARN(op, func(in *I) string {
-		arn, _, _ := of(in)
-		return arn
-	})
-	op.Context = func(_ awsapi.Call, in *I) policy.Context {
-		c := policy.Context{}
-		_, tags, keys := of(in)
-		if tags != nil {
-			putTags(c, tags)
-		} else {
-			c.Put("aws:TagKeys", keys...)
-		}
-		return c
-	}
-	return op
-}
-
-// tagsFrom are tags of the API as IAM keeps them.
-func tagsFrom(tags []api.Tag) []iam.Tag {
-	out := make([]iam.Tag, len(tags))
-	for i, t := range tags {
-		out[i] = iam.Tag{Key: t.Key, Value: t.Value}
-	}
-	return out
-}
-
-// tagsTo are tags as the API has them.
-func tagsTo(tags []iam.Tag) []api.Tag {
-	out := make([]api.Tag, len(tags))
-	for i, t := range tags {
-		out[i] = api.Tag{Key: t.Key, Value: t.Value}
-	}
-	return out
-}
-
-func (s *service) tagProvider(tx *store.Tx, c awsapi.Call, kind iam.ProviderKind, arn string, tags []api.Tag) (*nothing, error) {
-	p, err := s.provider(tx, c, kind, arn)
-	if err != nil {
-		return nil, err
-	}
-	return &nothing{}, s.IAM.PutTags(tx, p.Account, p.ARN(), tagsFrom(tags))
-}
-
-func (s *service) untagProvider(tx *store.Tx, c awsapi.Call, kind iam.ProviderKind, arn string, keys []string) (*nothing, error) {
-	p, err := s.provider(tx, c, kind, arn)
-	if err != nil {
-		return nil, err
-	}
-	return &nothing{}, s.IAM.DeleteTags(tx, p.Account, p.ARN(), keys)
+// taggedProviders are the providers of a kind of the caller's account.
+func (s *service) taggedProviders(kind iam.ProviderKind) tagged {
+	return tagged{"", func(tx *store.Tx, c awsapi.Call, arn string) (account, owner string, err error) {
+		p, err := s.provider(tx, c, kind, arn)
+		return p.Account, p.ARN(), err
+	}}
 }
 
 func (s *service) providerTags(tx *store.Tx, p iam.Provider) ([]api.Tag, error) {
 	tags, err := s.IAM.Tags(tx, p.ARN())
 	return tagsTo(tags), err
-}
-
-// tagPage is one page of tags.
-type tagPage struct {
-	tags   []api.Tag
-	more   bool
-	marker string
-}
-
-func (s *service) providerTagPage(ctx context.Context, c awsapi.Call, kind iam.ProviderKind, arn, mark string, maxItems *int64) (page tagPage, err error) {
-	list := "tags of " + arn
-	after, n, err := paging(list, mark, maxItems)
-	if err != nil {
-		return page, err
-	}
-	err = s.IAM.View(ctx, func(tx *store.Tx) error {
-		p, err := s.provider(tx, c, kind, arn)
-		if err != nil {
-			return err
-		}
-		last := ""
-		if after != nil {
-			last = after[0]
-		}
-		tags, more, err := s.IAM.TagPage(tx, p.ARN(), last, n)
-		page = tagPage{tags: tagsTo(tags), more: more}
-		if more {
-			page.marker = nextMarker(list, tags[len(tags)-1].Key)
-		}
-		return err
-	})
-	return page, err
 }

@@ -180,33 +180,23 @@ func (s *service) listRoles(ctx context.Context, c awsapi.Call, in *api.ListRole
 }
 
 func (s *service) addRoleTags(out *awsapi.Service) {
+	roles := s.taggedEntities(iam.KindRole)
 	awsapi.Add(out, onEntity(s, iam.KindRole, awsapi.Op[api.TagRoleRequest, nothing]{
 		Action: "iam:TagRole",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.TagRoleRequest) (*nothing, error) {
-			return s.withRole(tx, c, in.RoleName, func(r iam.Role) error { return s.IAM.PutTags(tx, r.Account, r.ID, tagsFrom(in.Tags)) })
+			return s.tag(tx, c, roles, in.RoleName, in.Tags)
 		},
-	}, func(in *api.TagRoleRequest) string { return in.RoleName }, func(in *api.TagRoleRequest) policy.Context {
-		c := policy.Context{}
-		putTags(c, in.Tags)
-		return c
-	}))
+	}, func(in *api.TagRoleRequest) string { return in.RoleName }, func(in *api.TagRoleRequest) policy.Context { return requestTags(in.Tags) }))
 	awsapi.Add(out, onEntity(s, iam.KindRole, awsapi.Op[api.UntagRoleRequest, nothing]{
 		Action: "iam:UntagRole",
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagRoleRequest) (*nothing, error) {
-			return s.withRole(tx, c, in.RoleName, func(r iam.Role) error { return s.IAM.DeleteTags(tx, r.Account, r.ID, in.TagKeys) })
+			return s.untag(tx, c, roles, in.RoleName, in.TagKeys)
 		},
-	}, func(in *api.UntagRoleRequest) string { return in.RoleName }, func(in *api.UntagRoleRequest) policy.Context {
-		c := policy.Context{}
-		c.Put("aws:TagKeys", in.TagKeys...)
-		return c
-	}))
+	}, func(in *api.UntagRoleRequest) string { return in.RoleName }, func(in *api.UntagRoleRequest) policy.Context { return tagKeys(in.TagKeys) }))
 	awsapi.Add(out, onEntity(s, iam.KindRole, awsapi.Op[api.ListRoleTagsRequest, api.ListRoleTagsResponse]{
 		Action: "iam:ListRoleTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListRoleTagsRequest) (*api.ListRoleTagsResponse, error) {
-			p, err := tagList("role "+in.RoleName, s.IAM, func(tx *store.Tx) (owner string, err error) {
-				r, err := s.IAM.Role(tx, c.Caller.Principal.Account, in.RoleName)
-				return r.ID, err
-			}).page(ctx, s.IAM, in.Marker, in.MaxItems)
+			p, err := s.listTags(ctx, c, roles, in.RoleName, in.Marker, in.MaxItems)
 			return &api.ListRoleTagsResponse{Tags: p.items, IsTruncated: p.more, Marker: p.marker}, err
 		},
 	}, func(in *api.ListRoleTagsRequest) string { return in.RoleName }, nil))

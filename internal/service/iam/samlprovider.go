@@ -8,6 +8,7 @@ import (
 	api "github.com/coffer-registry/coffer/internal/awsapi/iam"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -55,27 +56,26 @@ func (s *service) addSAMLProviders(out *awsapi.Service) {
 }
 
 func (s *service) addSAMLProviderTags(out *awsapi.Service) {
-	awsapi.Add(out, onProviderTags(awsapi.Op[api.TagSAMLProviderRequest, nothing]{
-		Action: "iam:TagSAMLProvider",
+	providers := s.taggedProviders(iam.ProviderSAML)
+	awsapi.Add(out, onARN(awsapi.Op[api.TagSAMLProviderRequest, nothing]{
+		Action:  "iam:TagSAMLProvider",
+		Context: func(_ awsapi.Call, in *api.TagSAMLProviderRequest) policy.Context { return requestTags(in.Tags) },
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.TagSAMLProviderRequest) (*nothing, error) {
-			return s.tagProvider(tx, c, iam.ProviderSAML, in.SAMLProviderARN, in.Tags)
+			return s.tag(tx, c, providers, in.SAMLProviderARN, in.Tags)
 		},
-	}, func(in *api.TagSAMLProviderRequest) (string, []api.Tag, []string) {
-		return in.SAMLProviderARN, in.Tags, nil
-	}))
-	awsapi.Add(out, onProviderTags(awsapi.Op[api.UntagSAMLProviderRequest, nothing]{
-		Action: "iam:UntagSAMLProvider",
+	}, func(in *api.TagSAMLProviderRequest) string { return in.SAMLProviderARN }))
+	awsapi.Add(out, onARN(awsapi.Op[api.UntagSAMLProviderRequest, nothing]{
+		Action:  "iam:UntagSAMLProvider",
+		Context: func(_ awsapi.Call, in *api.UntagSAMLProviderRequest) policy.Context { return tagKeys(in.TagKeys) },
 		Write: func(tx *store.Tx, c awsapi.Call, in *api.UntagSAMLProviderRequest) (*nothing, error) {
-			return s.untagProvider(tx, c, iam.ProviderSAML, in.SAMLProviderARN, in.TagKeys)
+			return s.untag(tx, c, providers, in.SAMLProviderARN, in.TagKeys)
 		},
-	}, func(in *api.UntagSAMLProviderRequest) (string, []api.Tag, []string) {
-		return in.SAMLProviderARN, nil, in.TagKeys
-	}))
+	}, func(in *api.UntagSAMLProviderRequest) string { return in.SAMLProviderARN }))
 	awsapi.Add(out, onARN(awsapi.Op[api.ListSAMLProviderTagsRequest, api.ListSAMLProviderTagsResponse]{
 		Action: "iam:ListSAMLProviderTags",
 		Read: func(ctx context.Context, c awsapi.Call, in *api.ListSAMLProviderTagsRequest) (*api.ListSAMLProviderTagsResponse, error) {
-			page, err := s.providerTagPage(ctx, c, iam.ProviderSAML, in.SAMLProviderARN, in.Marker, in.MaxItems)
-			return &api.ListSAMLProviderTagsResponse{Tags: page.tags, IsTruncated: &page.more, Marker: page.marker}, err
+			p, err := s.listTags(ctx, c, providers, in.SAMLProviderARN, in.Marker, in.MaxItems)
+			return &api.ListSAMLProviderTagsResponse{Tags: p.items, IsTruncated: p.more, Marker: p.marker}, err
 		},
 	}, func(in *api.ListSAMLProviderTagsRequest) string { return in.SAMLProviderARN }))
 }
