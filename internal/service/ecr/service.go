@@ -4,8 +4,6 @@ package ecr
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
@@ -127,14 +125,7 @@ type page struct {
 var errPageToken = &awsapi.Error{Code: "InvalidParameterException", Status: 400,
 	Message: "Invalid parameter at 'nextToken' failed to satisfy constraint: 'Invalid token'"}
 
-func (p page) token() string {
-	// Texts always encode.
-	text, _ := json.Marshal(p)
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-// maxPageToken bounds the length of a nextToken.
-const maxPageToken = 2 << 10
+func (p page) token() string { return awsapi.PageToken(p) }
 
 // parsePage reads a nextToken, which must be one of the same list.
 func parsePage(token, list string) (page, error) {
@@ -142,8 +133,7 @@ func parsePage(token, list string) (page, error) {
 	if token == "" {
 		return p, nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(token)
-	if len(token) > maxPageToken || err != nil || json.Unmarshal(text, &p) != nil || p.List != list {
+	if !awsapi.ReadPageToken(token, &p) || p.List != list {
 		return page{}, errPageToken
 	}
 	return p, nil

@@ -3,6 +3,8 @@ package ecr
 import (
 	"strings"
 	"testing"
+
+	"github.com/coffer-registry/coffer/internal/awsapi"
 )
 
 // FuzzParsePage reads tokens that may be anything: only one of the same list is taken, and never one that is beyond the
@@ -17,7 +19,7 @@ func FuzzParsePage(f *testing.F) {
 		switch {
 		case err != nil && (err != errPageToken || p != page{}):
 			t.Errorf("%q: %+v, %v", token, p, err)
-		case err == nil && (p.List != list || len(token) > maxPageToken):
+		case err == nil && (p.List != list || len(token) > awsapi.MaxPageToken):
 			t.Errorf("%q: %+v", token, p)
 		case err == nil:
 			if again, err := parsePage(p.token(), list); err != nil || again != p {

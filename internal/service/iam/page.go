@@ -2,18 +2,14 @@ package iam
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 
+	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // defaultItems is how many entries a list answers at once unless the client says otherwise; the model allows 1,000.
 const defaultItems = 100
-
-// maxMarker bounds the length of a marker.
-const maxMarker = 2 << 10
 
 // marker is what a Marker holds: the list that it belongs to, and the entry after which the list goes on.
 type marker struct {
@@ -32,8 +28,7 @@ func paging(list, mark string, maxItems *int64) (after []string, n int, err erro
 		return nil, n, nil
 	}
 	var m marker
-	text, err := base64.RawURLEncoding.DecodeString(mark)
-	if len(mark) > maxMarker || err != nil || json.Unmarshal(text, &m) != nil || m.List != list || len(m.After) == 0 {
+	if !awsapi.ReadPageToken(mark, &m) || m.List != list || len(m.After) == 0 {
 		return nil, 0, iam.Errorf(iam.ValidationError, "Invalid Marker.")
 	}
 	return m.After, n, nil
@@ -41,9 +36,7 @@ func paging(list, mark string, maxItems *int64) (after []string, n int, err erro
 
 // nextMarker is the Marker with which a list goes on after the entry with these keys.
 func nextMarker(list string, after ...string) string {
-	// Texts always encode.
-	text, _ := json.Marshal(marker{list, after})
-	return base64.RawURLEncoding.EncodeToString(text)
+	return awsapi.PageToken(marker{list, after})
 }
 
 // page is a page of a list as the API has it.

@@ -1,17 +1,12 @@
 package organizations
 
 import (
-	"encoding/base64"
-	"encoding/json"
-
+	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/organization"
 )
 
 // pageSize is how many entries a list answers at once unless the client says less; the model allows no more.
 const pageSize = 20
-
-// maxToken bounds the length of a NextToken.
-const maxToken = 2 << 10
 
 // token is what a NextToken holds: the list that it belongs to, and the key of the entry after which the list goes on.
 type token struct {
@@ -28,8 +23,7 @@ func paged[T any](list, next string, maxResults *int64, key func(T) string, read
 	}
 	at := token{List: list}
 	if next != "" {
-		text, err := base64.RawURLEncoding.DecodeString(next)
-		if len(next) > maxToken || err != nil || json.Unmarshal(text, &at) != nil || at.List != list {
+		if !awsapi.ReadPageToken(next, &at) || at.List != list {
 			return nil, "", &organization.Error{Code: organization.InvalidInput, Reason: "INVALID_PAGINATION_TOKEN", Message: "You specified an invalid pagination token."}
 		}
 	}
@@ -37,9 +31,7 @@ func paged[T any](list, next string, maxResults *int64, key func(T) string, read
 		return page, "", err
 	}
 	page = page[:n]
-	// Texts always encode.
-	text, _ := json.Marshal(token{list, key(page[n-1])})
-	return page, base64.RawURLEncoding.EncodeToString(text), nil
+	return page, awsapi.PageToken(token{list, key(page[n-1])}), nil
 }
 
 // each turns the entries of a list into the API's, of which there may be none but which is never missing.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/organization"
 )
 
@@ -51,7 +52,7 @@ func TestForeignTokens(t *testing.T) {
 		t.Fatal(next, err)
 	}
 	for what, token := range map[string]string{
-		"another list": next, "no base64": "*", "no JSON": base64.RawURLEncoding.EncodeToString([]byte("x")), "too long": string(make([]byte, maxToken+1)),
+		"another list": next, "no base64": "*", "no JSON": base64.RawURLEncoding.EncodeToString([]byte("x")), "too long": string(make([]byte, awsapi.MaxPageToken+1)),
 	} {
 		list := "other"
 		if what != "another list" {
