@@ -2,7 +2,6 @@ package sts
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/sts"
-	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
 )
@@ -40,10 +38,8 @@ func (s *service) addAssumeRole(out *awsapi.Service) {
 
 // assumption is what Ask finds out of an AssumeRole: the session as far as it is known before the role is.
 type assumption struct {
-	roleID  string
-	session identity.Session
-	life    time.Duration
-	proof   proof
+	wanted
+	proof proof
 }
 
 // askAssumeRole asks about the role as it is named, whether or not there is one: the answer is the same.
@@ -55,7 +51,7 @@ func (s *service) askAssumeRole(ctx context.Context, c awsapi.Call, in *api.Assu
 	if len(in.ProvidedContexts) > 0 {
 		return a, invalid("ProvidedContexts are not taken here.") // there is no provider of contexts
 	}
-	found := assumption{session: identity.Session{Kind: identity.RoleSession, Name: in.RoleSessionName}, life: defaultRoleLife}
+	found := assumption{wanted: wanted{role: in.RoleARN, session: identity.Session{Kind: identity.RoleSession, Name: in.RoleSessionName}}}
 	if found.life, err = chainedLife(c.Caller, in.DurationSeconds); err != nil {
 		return a, err
 	}
@@ -142,75 +138,11 @@ func sourceIdentity(c identity.Caller, wanted string) (string, error) {
 }
 
 // assumeRole makes the session of a role that the caller may assume.
-func (s *service) assumeRole(ctx context.Context, c awsapi.Call, in *api.AssumeRoleRequest) (*api.AssumeRoleResponse, error) {
+func (s *service) assumeRole(ctx context.Context, c awsapi.Call, in *api.AssumeRoleRequest) (_ *api.AssumeRoleResponse, err error) {
 	found := c.Found.(assumption)
-	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.limit(ctx, &found.session, role.Account, in.Policy, in.PolicyARNs); err != nil {
-		return nil, err
-	}
 	out := &api.AssumeRoleResponse{SourceIdentity: found.session.SourceIdentity}
-	if out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(role, found.session, found.life, func() error {
+	out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(ctx, c, found.wanted, in.Policy, in.PolicyARNs, func() error {
 		return s.take(ctx, c.Caller, &found.proof)
-	}); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// roleID is the unique id of the role that has an ARN before the policies are asked about it; empty for none.
-func (s *service) roleID(ctx context.Context, name string) (string, error) {
-	role, err := s.IAM.ByARN(ctx, name)
-	if errors.Is(err, iam.ErrGone) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return role.ID, nil
-}
-
-// role finds a role that the policies allowed to be assumed, and so one that was there a moment ago. One that was made anew
-// meanwhile is another, whose trust policy was not asked.
-func (s *service) role(ctx context.Context, c awsapi.Call, name, id string) (*iam.Standing, error) {
-	role, err := s.IAM.ByARN(ctx, name)
-	if errors.Is(err, iam.ErrGone) || err == nil && role.ID != id {
-		return nil, denied("User: " + c.Caller.Principal.ARN + " is not authorized to perform: sts:AssumeRole on resource: " + name)
-	}
-	return role, err
-}
-
-// issueRole makes the credentials of a role's session. before runs when nothing else stands against it any more; nil is
-// nothing to do.
-func (s *service) issueRole(role *iam.Standing, session identity.Session, life time.Duration, before func() error) (*api.Credentials, *api.AssumedRoleUser, *int64, error) {
-	if life > role.MaxSession {
-		return nil, nil, nil, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-	}
-	creds, packed, err := s.issue(role.Account, role.ID, session, life)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if before != nil {
-		if err := before(); err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	user := &api.AssumedRoleUser{AssumedRoleID: role.ID + ":" + session.Name, Arn: identity.SessionARN(role.Account, role.Name, session.Name)}
-	return creds, user, packed, nil
-}
-
-// issue makes credentials, and says how much of the room for policies and tags they take; nil is none.
-func (s *service) issue(account, owner string, session identity.Session, life time.Duration) (*api.Credentials, *int64, error) {
-	c, err := s.Directory.IssueSession(account, owner, session, life)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := &api.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.Secret.Reveal(), SessionToken: c.SessionToken.Reveal(), Expiration: awsapi.NewTime(c.Expires.Truncate(time.Second))}
-	if c.Packed == 0 {
-		return out, nil, nil
-	}
-	packed := int64(c.Packed)
-	return out, &packed, nil
+	})
+	return out, err
 }

@@ -33,11 +33,9 @@ func (s *service) addSAML(out *awsapi.Service) {
 
 // asserted is what an assertion says of who wants a role, and the session that this makes.
 type asserted struct {
-	roleID    string
+	wanted
 	provider  iam.Provider
 	assertion federation.Assertion
-	session   identity.Session
-	life      time.Duration
 }
 
 // askSAML judges the assertion, and asks the role's trust policy about who it is of.
@@ -45,7 +43,7 @@ func (s *service) askSAML(ctx context.Context, _ awsapi.Call, in *api.AssumeRole
 	if a.Account, err = accountOfRole(in.RoleARN); err != nil {
 		return a, err
 	}
-	found := asserted{}
+	found := asserted{wanted: wanted{role: in.RoleARN}}
 	if found.provider, err = s.samlProvider(ctx, a.Account, in.PrincipalARN); err != nil {
 		return a, awsapi.NotAuthenticated(err)
 	}
@@ -113,17 +111,10 @@ func (s *service) assertedLife(seconds *int64, a federation.Assertion) time.Dura
 	return life
 }
 
-func (s *service) assumeRoleWithSAML(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithSAMLRequest) (*api.AssumeRoleWithSAMLResponse, error) {
+func (s *service) assumeRoleWithSAML(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithSAMLRequest) (_ *api.AssumeRoleWithSAMLResponse, err error) {
 	found := c.Found.(asserted)
-	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.limit(ctx, &found.session, role.Account, in.Policy, in.PolicyARNs); err != nil {
-		return nil, err
-	}
 	out := &api.AssumeRoleWithSAMLResponse{Subject: found.assertion.Subject, SubjectType: found.assertion.SubjectType, Issuer: found.assertion.Issuer,
 		Audience: found.assertion.Audience, NameQualifier: found.assertion.NameQualifier, SourceIdentity: found.session.SourceIdentity}
-	out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(role, found.session, found.life, nil)
+	out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(ctx, c, found.wanted, in.Policy, in.PolicyARNs, nil)
 	return out, err
 }

@@ -35,11 +35,9 @@ func (s *service) addWebIdentity(out *awsapi.Service) {
 
 // vouched is what an identity provider says of who wants a role, and the session that this makes.
 type vouched struct {
-	roleID   string
+	wanted
 	provider iam.Provider
 	claims   federation.Claims
-	session  identity.Session
-	life     time.Duration
 }
 
 // askWebIdentity judges the token, and asks the role's trust policy about who holds it.
@@ -52,7 +50,7 @@ func (s *service) askWebIdentity(ctx context.Context, _ awsapi.Call, in *api.Ass
 		return a, invalid("ProviderId is for OAuth 2.0 access tokens, which are not taken here; leave it out for an ID token.")
 	}
 	token := secret.New(in.WebIdentityToken)
-	found := vouched{life: lifeOf(in.DurationSeconds, defaultRoleLife)}
+	found := vouched{wanted: wanted{role: in.RoleARN, life: lifeOf(in.DurationSeconds, defaultRoleLife)}}
 	if found.provider, err = s.issuerOf(ctx, a.Account, token); err != nil {
 		return a, awsapi.NotAuthenticated(err)
 	}
@@ -128,18 +126,11 @@ func vouchedActions(action string, session *identity.Session) []string {
 	return actions
 }
 
-func (s *service) assumeRoleWithWebIdentity(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithWebIdentityRequest) (*api.AssumeRoleWithWebIdentityResponse, error) {
+func (s *service) assumeRoleWithWebIdentity(ctx context.Context, c awsapi.Call, in *api.AssumeRoleWithWebIdentityRequest) (_ *api.AssumeRoleWithWebIdentityResponse, err error) {
 	found := c.Found.(vouched)
-	role, err := s.role(ctx, c, in.RoleARN, found.roleID)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.limit(ctx, &found.session, role.Account, in.Policy, in.PolicyARNs); err != nil {
-		return nil, err
-	}
 	out := &api.AssumeRoleWithWebIdentityResponse{Provider: found.provider.ARN(), Audience: found.claims.Audience,
 		SubjectFromWebIdentityToken: found.claims.Subject, SourceIdentity: found.session.SourceIdentity}
-	out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(role, found.session, found.life, nil)
+	out.Credentials, out.AssumedRoleUser, out.PackedPolicySize, err = s.issueRole(ctx, c, found.wanted, in.Policy, in.PolicyARNs, nil)
 	return out, err
 }
 
