@@ -58,7 +58,7 @@ func (s *service) repository(c awsapi.Call, r registry.Repository) *api.Reposito
 		RepositoryURI: s.registryHost(c, r.Registry) + "/" + r.Name, CreatedAt: &created,
 		ImageTagMutability: string(r.Mutability), ImageTagMutabilityExclusionFilters: filtersOf(r.Filters),
 		ImageScanningConfiguration: &api.ImageScanningConfiguration{ScanOnPush: &scanOnPush},
-		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption},
+		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption.Type, KmsKey: r.Encryption.Key},
 	}
 }
 
