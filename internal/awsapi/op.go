@@ -35,6 +35,9 @@ type Call struct {
 // Forwarded is a call of another service that an operation makes with the rights of its caller.
 type Forwarded = access.Forwarded
 
+// DeniedError is what Call.Forward returns if the caller may not.
+type DeniedError = access.DeniedError
+
 // Asked is what an operation asks of the gate that had to look something up first.
 type Asked struct {
 	Questions []policy.Question

@@ -1,0 +1,15 @@
+package access
+
+import (
+	"context"
+
+	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/policy"
+)
+
+// KMSResources finds what is attached to the keys of KMS: their policies, grants and tags.
+func KMSResources(k *kms.Keys) Attached {
+	return func(ctx context.Context, _ string, q policy.Question) (policy.ResourceSet, error) {
+		return k.AttachedFor(ctx, q)
+	}
+}
