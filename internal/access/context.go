@@ -91,6 +91,7 @@ func (c *circumstances) putVia(r *Request) {
 	}
 	name, _, _ := strings.Cut(r.via, ".")
 	c.put("kms:viaservice", name+"."+r.Region+".amazonaws.com")
+	c.put("kms:calleraccount", r.Caller.Principal.Account)
 }
 
 // replace puts a policy in place of the one of its kind that is attached to each resource.
