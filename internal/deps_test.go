@@ -65,6 +65,7 @@ var outside = []struct {
 	by     []string
 	reason string
 }{
+	{"golang.org/x/sync", []string{"registry"}, "the key of a repository is opened once for all who wait for it"},
 	{"modernc.org/sqlite", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
 	{"github.com/prometheus/client_golang", []string{"app"}, "metrics are served by app alone"},
