@@ -87,6 +87,8 @@ type Request struct {
 	// Questions are for the policies. A request that needs no permission but an identity has none.
 	Questions []policy.Question
 	Context   policy.Context
+	// EncryptionContext is that of a cryptographic operation, which grants of keys look at.
+	EncryptionContext map[string]string
 	// Parameters is a JSON object for the trail, without secrets; nil is null.
 	Parameters                   json.RawMessage
 	SourceIP, UserAgent, Referer string
@@ -139,7 +141,7 @@ func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass,
 // decide puts questions to the policies, with another policy in place of the one of its kind of each resource, unless that
 // is nil.
 func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Question, instead *policy.Policy) (policy.Decision, error) {
-	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}
+	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context, EncryptionContext: r.EncryptionContext}
 	if d.evaluate != nil {
 		return d.evaluate(request), nil
 	}
@@ -165,9 +167,13 @@ func (p *Pass) May(ctx context.Context, questions ...policy.Question) bool {
 }
 
 // MayAgain reports whether the request would be let in again if its resources had this policy in place of the one of its
-// kind, for changes of policies that would lock out who makes them. What can't be found out is a no.
-func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy) bool {
-	decision, err := p.door.decide(ctx, p.request, p.request.Questions, next)
+// kind, for changes of policies that would lock out who makes them. Other questions, if there are any, take the place of
+// the request's. What can't be found out is a no.
+func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy, instead ...policy.Question) bool {
+	if len(instead) == 0 {
+		instead = p.request.Questions
+	}
+	decision, err := p.door.decide(ctx, p.request, instead, next)
 	return err == nil && decision.Allowed
 }
 
@@ -297,6 +303,7 @@ var resourceTypes = map[string]string{
 	"iam:saml-provider":     "AWS::IAM::SAMLProvider",
 	"organizations:account": "AWS::Organizations::Account", "organizations:ou": "AWS::Organizations::OrganizationalUnit",
 	"organizations:policy": "AWS::Organizations::Policy",
+	"kms:key":              "AWS::KMS::Key", "kms:alias": "AWS::KMS::Alias",
 }
 
 func resourceType(text string) string {

@@ -27,6 +27,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -167,7 +168,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
-		"organizations": access.OrganizationResources(st.organization),
+		"organizations": access.OrganizationResources(st.organization), "kms": access.KMSResources(st.kms),
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
 		Usage: st.iam.Usage(), Now: o.Now})
@@ -180,6 +181,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
+		kmsapi.New(kmsapi.Config{Keys: st.kms}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -254,6 +256,8 @@ func (s *Server) run() {
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
+	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.kms.FlushUsage) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() {
@@ -359,7 +363,8 @@ func (s *Server) release() error {
 	}
 	s.running.Wait()
 	if s.Registry != nil {
-		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()))
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()),
+			s.state.kms.FlushUsage(context.Background()))
 	}
 	if s.noted {
 		errs = append(errs, removeEndpoint(s.config.Data))
