@@ -87,7 +87,7 @@ type Request struct {
 	// Questions are for the policies. A request that needs no permission but an identity has none.
 	Questions []policy.Question
 	Context   policy.Context
-	// EncryptionContext is that of a cryptographic operation, which grants of keys look at.
+	// EncryptionContext is that of a request for a key of KMS, which grants constrain.
 	EncryptionContext map[string]string
 	// Parameters is a JSON object for the trail, without secrets; nil is null.
 	Parameters                   json.RawMessage
@@ -96,6 +96,8 @@ type Request struct {
 	Host                         string
 
 	recorded bool
+	// via is the service that makes the request with the rights of the caller, such as "ecr.amazonaws.com".
+	via string
 }
 
 // Abandon records a request whose handling broke down, unless it has its record. The error is audit.ErrBacklog.
@@ -276,10 +278,11 @@ func (p *Pass) note(record *audit.Record) error {
 	return err
 }
 
-func (p *Pass) record() *audit.Record {
-	r := p.request
+func (p *Pass) record() *audit.Record { return recordOf(p.door, p.request) }
+
+func recordOf(d *Door, r *Request) *audit.Record {
 	record := &audit.Record{
-		Identity: userIdentity(r.Caller), Time: p.door.now(), Source: r.Source, Name: r.Name, Region: r.Region,
+		Identity: userIdentity(r.Caller), Time: d.now(), Source: r.Source, Name: r.Name, Region: r.Region,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent, Parameters: r.Parameters, RequestID: r.ID, ReadOnly: r.ReadOnly,
 		Account: r.Account,
 	}

@@ -11,7 +11,7 @@ import (
 
 // destroyKeys destroys the keys of KMS whose time has come.
 func (s *Server) destroyKeys(ctx context.Context) error {
-	n, err := s.state.kms.Destroy(ctx, s.recordDestroyed)
+	n, err := s.state.customer.Destroy(ctx, s.recordDestroyed)
 	if n > 0 {
 		s.log.Info("destroyed keys", "keys", n)
 	}

@@ -123,7 +123,7 @@ func (x *exchange) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	call.MayAgain = pass.MayAgain
+	call.MayAgain, call.Forward, call.RecordForwarded = pass.MayAgain, pass.Forward, pass.RecordForwarded
 	out, err := x.run(ctx, pass, call, in)
 	if err != nil {
 		problem := x.problem(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -25,7 +26,17 @@ type Call struct {
 	// MayAgain reports whether the caller could make the call again if its resources had this policy in place of the one of
 	// its kind, or could do what other questions ask, if there are any.
 	MayAgain func(ctx context.Context, next *policy.Policy, instead ...policy.Question) bool
+	// Forward authorises a call of another service with the caller's rights, and RecordForwarded leaves its record. They are those
+	// of access.Pass.
+	Forward         func(context.Context, Forwarded) error
+	RecordForwarded func(*store.Tx, Forwarded) error
 }
+
+// Forwarded is a call of another service that an operation makes with the rights of its caller.
+type Forwarded = access.Forwarded
+
+// DeniedError is what Call.Forward returns if the caller may not.
+type DeniedError = access.DeniedError
 
 // Asked is what an operation asks of the gate that had to look something up first.
 type Asked struct {
