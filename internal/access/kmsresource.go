@@ -7,7 +7,8 @@ import (
 	"github.com/coffer-registry/coffer/internal/policy"
 )
 
-// KMSResources finds what is attached to the keys of KMS: their policies, grants and tags.
+// KMSResources finds what is attached to keys: their policies, those of their grants that allow what is asked, and their
+// tags and other condition keys.
 func KMSResources(k *kms.Keys) Attached {
 	return func(ctx context.Context, _ string, q policy.Question) (policy.ResourceSet, error) {
 		return k.AttachedFor(ctx, q)

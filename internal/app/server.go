@@ -27,6 +27,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -164,7 +165,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	}
 	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits,
 		Customer: access.NewServiceKeys(st.customer, s.trail, o.Now),
-		Resolve: st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
+		Resolve:  st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
@@ -181,6 +182,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
+		kmsapi.New(kmsapi.Config{Keys: st.customer}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -259,6 +261,8 @@ func (s *Server) run() {
 	})
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
+	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
@@ -376,7 +380,8 @@ func (s *Server) release() error {
 	}
 	s.running.Wait()
 	if s.Registry != nil {
-		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()))
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()),
+			s.state.customer.FlushUsage(context.Background()))
 	}
 	if s.noted {
 		errs = append(errs, removeEndpoint(s.config.Data))
