@@ -285,7 +285,7 @@ func (p *Pass) record() *audit.Record {
 		record.Resources = append(record.Resources, resource)
 	}
 	if r.TLS != nil {
-		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
+		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host, ClientSubject: clientSubject(r.TLS)}
 	}
 	return record
 }

@@ -9,6 +9,8 @@ import (
 // Values of headers that are the same in every answer.
 var (
 	nosniff = []string{"nosniff"}
+	// noStore keeps the answers of the AWS services, in some of which there are secrets, out of caches.
+	noStore = []string{"no-store"}
 	// strict keeps browsers from speaking to this host without TLS for a year.
 	strict = []string{"max-age=31536000"}
 )

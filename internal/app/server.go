@@ -246,6 +246,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 			v2.ServeHTTP(w, r)
 			return
 		}
+		w.Header()["Cache-Control"] = noStore
 		aws.ServeHTTP(w, r)
 	})
 }
