@@ -65,6 +65,9 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 	if r.TLS != nil {
 		c.keys["aws:securetransport"] = yes
 	}
+	if subject := clientSubject(r.TLS); subject != "" {
+		c.put("coffer:clientcertsubject", subject)
+	}
 	if r.UserAgent != "" {
 		c.put("aws:useragent", r.UserAgent)
 	}
