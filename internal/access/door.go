@@ -169,9 +169,13 @@ func (p *Pass) May(ctx context.Context, questions ...policy.Question) bool {
 }
 
 // MayAgain reports whether the request would be let in again if its resources had this policy in place of the one of its
-// kind, for changes of policies that would lock out who makes them. What can't be found out is a no.
-func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy) bool {
-	decision, err := p.door.decide(ctx, p.request, p.request.Questions, next)
+// kind, for changes of policies that would lock out who makes them. Other questions, if there are any, take the place of
+// the request's. What can't be found out is a no.
+func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy, instead ...policy.Question) bool {
+	if len(instead) == 0 {
+		instead = p.request.Questions
+	}
+	decision, err := p.door.decide(ctx, p.request, instead, next)
 	return err == nil && decision.Allowed
 }
 
@@ -290,7 +294,7 @@ func recordOf(d *Door, r *Request) *audit.Record {
 		record.Resources = append(record.Resources, resource)
 	}
 	if r.TLS != nil {
-		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
+		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host, ClientSubject: clientSubject(r.TLS)}
 	}
 	return record
 }
@@ -302,6 +306,7 @@ var resourceTypes = map[string]string{
 	"iam:saml-provider":     "AWS::IAM::SAMLProvider",
 	"organizations:account": "AWS::Organizations::Account", "organizations:ou": "AWS::Organizations::OrganizationalUnit",
 	"organizations:policy": "AWS::Organizations::Policy",
+	"kms:key":              "AWS::KMS::Key", "kms:alias": "AWS::KMS::Alias",
 }
 
 func resourceType(text string) string {

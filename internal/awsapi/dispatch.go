@@ -306,6 +306,7 @@ func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 		call.Caller, x.entry.Caller = *asked.Caller, *asked.Caller
 	}
 	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found
+	x.entry.EncryptionContext = asked.EncryptionContext
 	return nil
 }
 

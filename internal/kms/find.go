@@ -106,3 +106,12 @@ func (k *Keys) target(ctx context.Context, a aliasKey) (string, error) {
 		return id, 256 + len(a.name), err
 	})
 }
+
+// ByID finds a key by its id, in whatever account and region it is. The error is *Error if there is none.
+func (k *Keys) ByID(ctx context.Context, id string) (Key, error) {
+	s, err := k.standing(ctx, id)
+	if err != nil {
+		return Key{}, err
+	}
+	return s.key, nil
+}

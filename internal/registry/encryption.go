@@ -34,7 +34,8 @@ type Encryption struct {
 // CustomerKeys uses customer keys for repositories, as far as the keys' policies and grants let it. It waits for nothing but
 // the database, and may be used within a transaction. Its errors are *KeyError.
 type CustomerKeys interface {
-	// Wrap encrypts a repository's key, and names the material that it was encrypted with.
+	// Wrap encrypts a repository's key, and names the material that it was encrypted with. It asks for no grant: whoever makes
+	// a repository, or has unwrapped its key, was let.
 	Wrap(ctx context.Context, use KeyUse, key []byte) (wrapped []byte, material string, err error)
 	// Unwrap opens what Wrap made for the same use.
 	Unwrap(ctx context.Context, use KeyUse, wrapped []byte) ([]byte, error)
@@ -46,8 +47,9 @@ type CustomerKeys interface {
 type KeyUse struct {
 	// Registry is the one that the repository belongs to.
 	Registry ID
-	// Key is the ARN of the customer key.
-	Key string
+	// Key is the ARN of the customer key, and Grants are the ids of those by which it may be used.
+	Key    string
+	Grants []string
 	// Context is the encryption context.
 	Context kms.Context
 }
@@ -141,7 +143,7 @@ func outerContext(repo Repository) kms.Context {
 func (r Repository) keyUse() KeyUse {
 	c := repositoryContext(r.Registry, r.Name)
 	c["aws:s3:arn"] = fmt.Sprintf("arn:aws:s3:::%s-coffer-repository-key/%s/%s/%d", r.Registry.Region, r.Registry.Account, r.Name, r.id)
-	return KeyUse{Registry: r.Registry, Key: r.Encryption.Key, Context: c}
+	return KeyUse{Registry: r.Registry, Key: r.Encryption.Key, Grants: r.Encryption.Grants, Context: c}
 }
 
 // key opens the key of a repository, which opens all that is in it. It takes no context, since it waits for nothing but
