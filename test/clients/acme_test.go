@@ -85,6 +85,19 @@ func startPebble(t *testing.T) *pebble {
 	if !<-log.seen {
 		t.Fatalf("pebble did not start: %v\n%s", <-ended, log.text())
 	}
+	// It says so before it listens.
+	for _, address := range []string{listen, management} {
+		for until := time.Now().Add(20 * time.Second); ; {
+			c, err := net.Dial("tcp", address)
+			if err == nil {
+				c.Close()
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatal(err)
+			}
+		}
+	}
 	return p
 }
 
