@@ -27,6 +27,7 @@ func (s *Server) serveAdmin() error {
 	s.adminURL = "http://" + l.Addr().String()
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.registerRoot(metrics)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -57,6 +58,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if o := s.state.keys.Outage(); o.Closed {
+		http.Error(w, o.String(), http.StatusServiceUnavailable)
+		return
+	} else if o.Err != nil {
+		fmt.Fprintln(w, "ok, but "+o.String())
 		return
 	}
 	fmt.Fprintln(w, "ok")
