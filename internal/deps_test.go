@@ -23,7 +23,7 @@ type tier struct {
 
 // tiers are all layers, from the ground up. A package imports those below its own, no other.
 var tiers = []tier{
-	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson"},
+	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson", "keymaterial"},
 		"functions of values, without context or I/O: property tests and fuzzers need nothing but them"},
 	{"engines", []string{"store", "blob", "kms", "audit"},
 		"they keep rows, bytes, keys and records, and know nothing of what these mean"},
