@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/registry"
@@ -36,7 +37,7 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		if err != nil {
 			return err
 		}
-		r := registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits})
+		r := registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Customer: access.NewServiceKeys(st.customer, nil, nil), Limits: limits})
 		if done.Checked, err = r.Check(ctx, fault, func(now registry.Checked) {
 			done.Checked = now
 			progress(done)

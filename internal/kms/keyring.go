@@ -43,6 +43,7 @@ const (
 	PurposeToken   Purpose = "token"   // registry tokens, download addresses and page tokens
 	PurposeSecrets Purpose = "secrets" // secret access keys
 	PurposeTrail   Purpose = "trail"   // records of the trail
+	PurposeKMS     Purpose = "kms"     // material of the keys of KMS, by account and region
 )
 
 // Context is the encryption context of a wrapped key: it must be given again, equal, to unwrap.
