@@ -65,6 +65,9 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 	if r.TLS != nil {
 		c.keys["aws:securetransport"] = yes
 	}
+	if subject := clientSubject(r.TLS); subject != "" {
+		c.put("coffer:clientcertsubject", subject)
+	}
 	if r.UserAgent != "" {
 		c.put("aws:useragent", r.UserAgent)
 	}
@@ -91,6 +94,7 @@ func (c *circumstances) putVia(r *Request) {
 	}
 	name, _, _ := strings.Cut(r.via, ".")
 	c.put("kms:viaservice", name+"."+r.Region+".amazonaws.com")
+	c.put("kms:calleraccount", r.Caller.Principal.Account)
 }
 
 // replace puts a policy in place of the one of its kind that is attached to each resource.

@@ -294,7 +294,7 @@ func recordOf(d *Door, r *Request) *audit.Record {
 		record.Resources = append(record.Resources, resource)
 	}
 	if r.TLS != nil {
-		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
+		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host, ClientSubject: clientSubject(r.TLS)}
 	}
 	return record
 }

@@ -37,9 +37,16 @@ type Config struct {
 	Database       string   `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
 	Blobs          string   `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
 	RootKey        string   `help:"What wraps all keys: file:PATH. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
-	TLSCert        string   `name:"tls-cert" help:"Certificate, a PEM file (not available yet)." env:"COFFER_TLS_CERT" placeholder:"FILE"`
-	TLSKey         string   `name:"tls-key" help:"Key of the certificate, a PEM file (not available yet)." env:"COFFER_TLS_KEY" placeholder:"FILE"`
-	TLSDev         bool     `name:"tls-dev" help:"Make a certificate authority and a certificate (not available yet)." env:"COFFER_TLS_DEV"`
+	TLSCert        string   `name:"tls-cert" help:"Certificate, a PEM file that its issuers' certificates may follow in; read again when it changes." env:"COFFER_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string   `name:"tls-key" help:"Key of the certificate, a PEM file." env:"COFFER_TLS_KEY" placeholder:"FILE"`
+	TLSDev         bool     `name:"tls-dev" help:"Make a certificate authority and a certificate in the data folder, for development." env:"COFFER_TLS_DEV"`
+	TLSClientCA    string   `name:"tls-client-ca" help:"Authorities of client certificates, a PEM file; read again when it changes." env:"COFFER_TLS_CLIENT_CA" placeholder:"FILE"`
+	TLSClientAuth  string   `name:"tls-client-auth" help:"Whether clients must have a certificate: optional, which is the default with --tls-client-ca, or required." env:"COFFER_TLS_CLIENT_AUTH" placeholder:"WHICH"`
+	ACMEDirectory  string   `name:"acme-directory" help:"Get certificates from the ACME server with this directory, whose terms you agree to." env:"COFFER_ACME_DIRECTORY" placeholder:"URL"`
+	ACMEDomain     []string `name:"acme-domain" help:"A host name to get a certificate for; may be given again." env:"COFFER_ACME_DOMAIN" placeholder:"HOST"`
+	ACMEEmail      string   `name:"acme-email" help:"Where the ACME server writes to." env:"COFFER_ACME_EMAIL" placeholder:"ADDRESS"`
+	ACMECA         string   `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
+	ACMEHTTPListen string   `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
 	AllowAnonymous bool     `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
 	File           string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
@@ -63,8 +70,6 @@ func (c *Config) Check() error {
 		return errors.New("--database: only the embedded SQLite database is available yet; leave it out")
 	case c.Blobs != "":
 		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
-	case c.TLSCert != "" || c.TLSKey != "" || c.TLSDev:
-		return errors.New("--tls-cert, --tls-key and --tls-dev are not available yet; put a proxy that speaks TLS in front, and leave them out")
 	case c.RootKey != "" && !strings.HasPrefix(c.RootKey, "file:"):
 		return fmt.Errorf("--root-key %s: only file:PATH is available yet", scheme(c.RootKey))
 	case c.RootKey == "file:":
@@ -92,6 +97,9 @@ func (c *Config) Check() error {
 		if _, _, err := net.SplitHostPort(a.address); err != nil && (a.address != "" || a.flag == "--listen") {
 			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
 		}
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	_, err := registry.NewLimits(c.Limits)
 	return err

@@ -106,7 +106,9 @@ func build(t *testing.T) *house {
 	h.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": h.issuer.URL, "ClientIDList": []string{"coffer"}})
 	h.corp = federationtest.NewSAMLProvider(t)
 	h.MustQuery("iam", "CreateSAMLProvider", map[string]any{"Name": "corp", "SAMLMetadataDocument": h.corp.Metadata()})
-	h.MustQuery("iam", "CreateVirtualMFADevice", map[string]any{"VirtualMFADeviceName": "phone"})
+	if err := h.AddMFADevice(t.Context(), coffertest.Account, "phone"); err != nil {
+		t.Fatal(err)
+	}
 	h.organization = organize(h.Server)
 	h.organization["{kms-key}"] = h.CreateKMSKey(nil)
 	h.MustKMS("CreateAlias", map[string]string{"AliasName": "alias/app", "TargetKeyId": h.organization["{kms-key}"]}, nil)

@@ -62,6 +62,7 @@ type Server struct {
 	trail      *audit.Log
 	federation *federation.Verifier
 	public     *http.Server
+	tls        *tlsSide // nil without TLS
 	admin      *http.Server
 	control    *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
@@ -102,13 +103,19 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if err := s.build(ctx, o); err != nil {
 		return err
 	}
+	if err := s.openTLS(o); err != nil {
+		return err
+	}
 	if err := s.serveAdmin(); err != nil {
+		return err
+	}
+	if err := s.serveChallenges(); err != nil {
 		return err
 	}
 	if err := s.serveControl(); err != nil {
 		return err
 	}
-	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0]}); err != nil {
+	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0], CA: s.CAPath()}); err != nil {
 		return err
 	}
 	s.noted = true
@@ -133,13 +140,17 @@ func unwrapListen(err error) error {
 	return err
 }
 
-// URL is where the server answers, such as http://127.0.0.1:5000.
+// URL is where the server answers, such as http://127.0.0.1:5000, by a name that its certificate is good for.
 func (s *Server) URL() string {
 	host, port, err := net.SplitHostPort(s.listener.Addr().String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	scheme := "http://"
+	if s.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(s.reachableHost(host), port)
 }
 
 func (s *Server) build(ctx context.Context, o Options) error {
@@ -229,6 +240,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 				s.panicked(w, r, p)
 			}
 		}()
+		setHeaders(w.Header(), r)
 		if r.ContentLength != 0 {
 			// A connection that knows no deadlines, as in tests, has none to set.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyStall))
@@ -237,6 +249,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 			v2.ServeHTTP(w, r)
 			return
 		}
+		w.Header()["Cache-Control"] = noStore
 		aws.ServeHTTP(w, r)
 	})
 }
@@ -271,8 +284,15 @@ func (s *Server) run() {
 		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
 		s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans)
 	})
+	if s.tls != nil {
+		s.refreshTLS(ctx)
+	}
 	s.running.Go(func() {
-		if err := s.public.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		serve := s.public.Serve
+		if s.tls != nil {
+			serve = func(l net.Listener) error { return s.public.ServeTLS(l, "", "") }
+		}
+		if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve: %w", err)
 		}
 	})
@@ -369,6 +389,9 @@ func (s *Server) release() error {
 		if h != nil {
 			errs = append(errs, h.Close())
 		}
+	}
+	if s.tls != nil {
+		errs = append(errs, s.tls.close())
 	}
 	if s.listener != nil {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {

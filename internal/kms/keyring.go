@@ -333,6 +333,15 @@ func (k *Keyring) Unwrap(wrapped []byte, c Context) (seal.Key, error) {
 	return seal.KeyFromBytes(raw)
 }
 
+// WrappedBy names the service key that a data key is wrapped with; ok is false for what is no wrapped data key.
+func WrappedBy(wrapped []byte) (id KeyID, ok bool) {
+	const header = 1 + len(KeyID{})
+	if len(wrapped) < header || wrapped[0] != wrapVersion {
+		return id, false
+	}
+	return KeyID(wrapped[1:header]), true
+}
+
 // encodeContext appends the context to prefix so that different contexts never encode alike: each name and value, in the
 // order of names, after its length.
 func encodeContext(prefix []byte, c Context) []byte {

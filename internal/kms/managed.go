@@ -21,9 +21,6 @@ func (k *Keys) EnsureManaged(tx *store.Tx, account, region, service string) (Key
 	if !errors.Is(err, store.ErrNoRows) {
 		return Key{}, fmt.Errorf("look for the key that AWS manages for %s: %w", service, err)
 	}
-	if err := k.keyring.Ensure(tx, keyScope(account, region)); err != nil {
-		return Key{}, err
-	}
 	d := Draft{document: managedPolicy(account, region, service), Key: Key{ID: newKeyID(), Account: account, Region: region,
 		Spec: SpecSymmetric, Usage: UsageEncrypt, Origin: OriginKMS, Manager: ManagerAWS, State: Enabled,
 		Description: "Default key that protects my " + displayName(service) + " data when no other key is defined"}}

@@ -94,15 +94,7 @@ func (c *checker) registries() error {
 
 func (c *checker) repositories() error {
 	for after := int64(0); ; {
-		var ids []int64
-		err := c.r.db.View(c.ctx, func(tx *store.Tx) error {
-			rows, err := tx.Query(`SELECT id FROM repository WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2`, after, checkPage)
-			if err != nil {
-				return err
-			}
-			ids, err = store.Collect(rows, store.Value[int64])
-			return err
-		})
+		ids, err := c.r.liveRepositories(c.ctx, after)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -327,11 +319,7 @@ func (c *checker) layerKey(l ownedLayer) (key seal.Key, where string, ok bool, e
 
 // owner finds the repository that a row belongs to.
 func (c *checker) owner(id int64) (repo Repository, err error) {
-	err = c.r.db.View(c.ctx, func(tx *store.Tx) error {
-		repo, err = scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, id))
-		return err
-	})
-	if err != nil {
+	if repo, err = c.r.byID(c.ctx, id); err != nil {
 		return repo, fmt.Errorf("look up repository %d: %w", id, err)
 	}
 	return repo, nil

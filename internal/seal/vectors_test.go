@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -82,7 +83,8 @@ func TestVectors(t *testing.T) {
 				t.Errorf("the plaintext is not the one of the vector")
 			}
 			if want == nil && v.Object != "" {
-				byTheBook(t, unhex(t, v.Key), unhex(t, v.Object), sealed, v.Size)
+				// Who opens by the words alone gives the nonce to the cipher, which FIPS 140-3 leaves to none but TLS.
+				fips140.WithoutEnforcement(func() { byTheBook(t, unhex(t, v.Key), unhex(t, v.Object), sealed, v.Size) })
 			}
 		})
 	}

@@ -56,7 +56,11 @@ func serveWith(t *testing.T, more []string, flags ...string) *server {
 	s.start(t, env, flags)
 	s.readEnvironment(t, env)
 	s.Server = coffertest.Connect(t, s.variable(t, "AWS_ENDPOINT_URL"))
-	s.host = strings.Replace(s.URL, "http://127.0.0.1", "localhost", 1)
+	if ca, ok := s.lookup("AWS_CA_BUNDLE"); ok {
+		s.Trust(ca)
+	}
+	_, address, _ := strings.Cut(s.URL, "://")
+	s.host = strings.Replace(address, "127.0.0.1", "localhost", 1)
 	s.token = sync.OnceValue(s.Token)
 	return s
 }
@@ -174,13 +178,20 @@ func (s *server) readEnvironment(t *testing.T, env []string) {
 
 func (s *server) variable(t *testing.T, name string) string {
 	t.Helper()
+	value, ok := s.lookup(name)
+	if !ok {
+		t.Fatalf("coffer env sets no %s", name)
+	}
+	return value
+}
+
+func (s *server) lookup(name string) (value string, ok bool) {
 	for _, v := range s.env {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
+			return value, true
 		}
 	}
-	t.Fatalf("coffer env sets no %s", name)
-	return ""
+	return "", false
 }
 
 // password is what docker login takes for the user AWS.
