@@ -246,7 +246,7 @@ func TestTLSStartIsRefused(t *testing.T) {
 		{"another key", string(good.CertificatePEM), string(other.KeyPEM), "key.pem is not that of the certificate in "},
 		{"expired", string(expired.CertificatePEM), string(expired.KeyPEM), "cert.pem expired at "},
 		{"too early", string(early.CertificatePEM), string(early.KeyPEM), "cert.pem is not valid before "},
-		{"a weak key", string(weak.CertificatePEM), string(weak.KeyPEM), "is of RSA with 1024 bits; at least 2048 are needed"},
+		{"a weak key", string(weak.CertificatePEM), string(weak.KeyPEM), "has an RSA key of 1024 bits; at least 2048 are needed"},
 		{"too large", strings.Repeat("x", 2<<20), string(good.KeyPEM), "is larger than 1048576 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -71,10 +72,13 @@ func (a *Authority) Issue(t testing.TB, w Wanted) Pair {
 	t.Helper()
 	key := newKey(t)
 	if w.RSA > 0 {
-		var err error
-		if key, err = rsa.GenerateKey(rand.Reader, w.RSA); err != nil {
-			t.Fatal(err)
-		}
+		// Weak keys are made to be refused.
+		fips140.WithoutEnforcement(func() {
+			var err error
+			if key, err = rsa.GenerateKey(rand.Reader, w.RSA); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: w.Subject, NotBefore: w.NotBefore, NotAfter: w.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
