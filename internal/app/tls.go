@@ -188,6 +188,7 @@ func (s *Server) serveChallenges() error {
 
 // refreshTLS keeps the certificates up to date until the server stops.
 func (s *Server) refreshTLS(ctx context.Context) {
+	s.logCertificates()
 	s.running.Go(func() {
 		s.attempt(ctx, "certificate", s.refreshCertificates)
 		s.every(ctx, tlsInterval, "certificate", s.refreshCertificates)
@@ -200,14 +201,22 @@ func (s *Server) refreshTLS(ctx context.Context) {
 func (s *Server) refreshCertificates(ctx context.Context) error {
 	changed, err := s.tls.certificates.Refresh(ctx)
 	if changed {
-		for _, leaf := range s.tls.certificates.Leaves() {
-			s.log.Info("certificate", "names", certificateNames(leaf), "expires", leaf.NotAfter.UTC(), "serial", leaf.SerialNumber.Text(16))
-		}
+		s.logCertificates()
 	}
 	if err != nil && s.tls.acme == nil {
 		return fmt.Errorf("the new one is not used, and the one before goes on: %w", err)
 	}
 	return err
+}
+
+// logCertificates tells which certificates are in use from now on.
+func (s *Server) logCertificates() {
+	for _, leaf := range s.tls.certificates.Leaves() {
+		s.log.Info("certificate", "names", certificateNames(leaf), "expires", leaf.NotAfter.UTC(), "serial", leaf.SerialNumber.Text(16))
+	}
+	if s.tls.dev != nil && s.tls.dev.MadeAuthority() {
+		s.log.Info("made a certificate authority, which clients are to trust", "file", s.CAPath())
+	}
 }
 
 func (s *Server) refreshClients(ctx context.Context) error {

@@ -304,6 +304,27 @@ func TestTLSAddresses(t *testing.T) {
 	}
 }
 
+// The address that clients are told is one that the certificate is good for.
+func TestTLSAddressIsThatOfTheCertificate(t *testing.T) {
+	authority := tlstest.NewAuthority(t)
+	for _, tt := range []struct {
+		names  []string
+		domain string
+		want   string
+	}{
+		{[]string{"localhost"}, "", "localhost"},
+		{[]string{"*.example.com", "registry.example.com"}, "", "registry.example.com"},
+		{[]string{"*.dkr.ecr.us-east-1.example.com"}, "example.com:443", "123456789012.dkr.ecr.us-east-1.example.com"},
+		{[]string{"*.example.com"}, "", "127.0.0.1"},
+	} {
+		certificate, key := authority.Issue(t, tlstest.Wanted{Names: tt.names}).Write(t, t.TempDir())
+		s := coffertest.Start(t, coffertest.Configure(func(c *app.Config) { c.TLSCert, c.TLSKey, c.Domain = certificate, key, tt.domain }))
+		if !strings.HasPrefix(s.URL, "https://"+tt.want+":") {
+			t.Errorf("%v, %q: the address is %s", tt.names, tt.domain, s.URL)
+		}
+	}
+}
+
 // aws:SecureTransport is true over TLS, and the record tells of the connection.
 func TestTLSIsKnownToPoliciesAndTrail(t *testing.T) {
 	s := coffertest.Start(t, coffertest.TLS())

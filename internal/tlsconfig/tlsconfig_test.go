@@ -94,19 +94,25 @@ func TestDevIsRenewed(t *testing.T) {
 	dir, c := t.TempDir(), &clock{time.Now()}
 	d := openDev(t, dir, c, devNames...)
 	ca, leaf := d.authority.Load().Leaf, d.leaf.Load().Leaf
-	refresh := func(want bool) {
+	refresh := func(want, authority bool) {
 		t.Helper()
 		if changed, err := d.Refresh(t.Context()); err != nil || changed != want {
 			t.Fatalf("changed %v, %v", changed, err)
 		}
+		if made := d.MadeAuthority(); made != authority {
+			t.Fatalf("made an authority: %v", made)
+		}
+	}
+	if !d.MadeAuthority() {
+		t.Error("it made no authority")
 	}
 	c.at = c.at.Add(leafLife - leafRenew - time.Hour)
-	refresh(false)
+	refresh(false, false)
 	if !d.leaf.Load().Leaf.Equal(leaf) {
 		t.Error("renewed too early")
 	}
 	c.at = c.at.Add(2 * time.Hour)
-	refresh(false)
+	refresh(true, false)
 	if d.leaf.Load().Leaf.Equal(leaf) || !d.authority.Load().Leaf.Equal(ca) {
 		t.Error("the certificate was not renewed, or the authority was")
 	}
@@ -114,11 +120,11 @@ func TestDevIsRenewed(t *testing.T) {
 		t.Error(err)
 	}
 	again := openDev(t, dir, c, devNames...)
-	if !again.authority.Load().Leaf.Equal(ca) || !again.leaf.Load().Leaf.Equal(d.leaf.Load().Leaf) {
+	if again.MadeAuthority() || !again.authority.Load().Leaf.Equal(ca) || !again.leaf.Load().Leaf.Equal(d.leaf.Load().Leaf) {
 		t.Error("another start makes others")
 	}
 	c.at = c.at.Add(authorityLife - leafLife)
-	refresh(true)
+	refresh(true, true)
 	if err := verify(d, "localhost"); err != nil || d.authority.Load().Leaf.Equal(ca) {
 		t.Errorf("the authority was not renewed: %v", err)
 	}

@@ -68,7 +68,7 @@ var meant = []string{
 // does not have: digests of SHA-512, and indexes whose images are missing.
 func TestDistributionSpecification(t *testing.T) {
 	t.Run("HTTP", func(t *testing.T) { conforms(t, coffertest.Start(t), "OCI_TLS=disabled") })
-	// The suite takes the authority from the environment, and speaks HTTP/2 then.
+	// The suite takes the authority from the environment.
 	t.Run("TLS", func(t *testing.T) {
 		s := coffertest.Start(t, coffertest.TLS())
 		conforms(t, s, "OCI_TLS=enabled", "SSL_CERT_FILE="+s.CAPath())
