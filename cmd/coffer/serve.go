@@ -28,7 +28,7 @@ func (s *serveCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "address", server.URL(), "data", s.Data, "account", s.Account, "regions", s.Region)
+	log.Info("serving", "address", server.URL(), "data", s.Data, "account", s.Account, "regions", s.Region, "fips140", app.FIPSOfProcess().String())
 	s.greet(c.out, server.URL(), server.CAPath())
 	var failure error
 	select {

@@ -26,12 +26,13 @@ func (s *Server) serveAdmin() error {
 	}
 	s.adminURL = "http://" + l.Addr().String()
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), FIPSOfProcess().metric())
 	if s.tls != nil {
 		metrics.MustRegister(s.tls)
 	}
+	s.registerRoot(metrics)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	s.admin = &http.Server{Handler: sniffless(mux), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
@@ -60,6 +61,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if o := s.state.keys.Outage(); o.Closed {
+		http.Error(w, o.String(), http.StatusServiceUnavailable)
+		return
+	} else if o.Err != nil {
+		fmt.Fprintln(w, "ok, but "+o.String())
 		return
 	}
 	fmt.Fprintln(w, "ok")

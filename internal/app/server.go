@@ -27,6 +27,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -46,6 +47,8 @@ type Options struct {
 	Roots *x509.CertPool
 	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
 	PasswordRounds int
+	// Watch says how the root of trust is watched, but for the grace, which is the configuration's.
+	Watch kms.Watch
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 }
@@ -73,6 +76,7 @@ type Server struct {
 	running  sync.WaitGroup
 	failed   chan error
 	sweep    time.Duration
+	watch    kms.Watch
 	stopping atomic.Bool
 }
 
@@ -81,7 +85,7 @@ func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: o.Log, failed: make(chan error, 8)}
+	s := &Server{config: c, log: o.Log, watch: o.Watch, failed: make(chan error, 8)}
 	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -174,23 +178,25 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits,
-		Resolve: st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
+		Customer: access.NewServiceKeys(st.customer, s.trail, o.Now),
+		Resolve:  st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
-		"organizations": access.OrganizationResources(st.organization),
+		"organizations": access.OrganizationResources(st.organization), "kms": access.KMSResources(st.customer),
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
 		Usage: st.iam.Usage(), Now: o.Now})
 	s.federation = federation.NewVerifier(federation.Config{Now: o.Now, Roots: o.Roots})
 	s.Services = []*awsapi.Service{
-		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
+		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Keys: st.customer, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
+		kmsapi.New(kmsapi.Config{Keys: st.customer}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -257,6 +263,10 @@ const usageInterval = 5 * time.Second
 // pollInterval is how often a server looks for what others changed, such as policies and keys.
 const pollInterval = 500 * time.Millisecond
 
+// rewrapInterval is how often it is looked whether keys of repositories are to be wrapped anew, which costs nothing unless a
+// customer key changed.
+const rewrapInterval = time.Second
+
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
 	ctx := s.ending
@@ -265,10 +275,14 @@ func (s *Server) run() {
 			s.failed <- fmt.Errorf("write the rest of the trail: %w", err)
 		}
 	})
+	s.running.Go(func() { s.watchRoot(ctx) })
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
+	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
+	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
 	s.running.Go(func() {
 		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.
 		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
@@ -314,6 +328,17 @@ func (s *Server) sweepOnce(ctx context.Context) error {
 	if swept != (registry.Swept{}) {
 		s.log.Info("swept", "uploads", swept.Uploads, "layers", swept.Layers, "referrers", swept.Referrers,
 			"repositories", swept.Repositories, "objects", swept.Objects)
+	}
+	return err
+}
+
+// rewrapOnce wraps the keys of repositories anew whose customer keys have new material.
+func (s *Server) rewrapOnce(ctx context.Context) error {
+	done, err := s.Registry.Rewrap(ctx, func(done, left int64) {
+		s.log.Info("wrapped keys of repositories anew", "done", done, "left", left)
+	})
+	if done > 0 && err == nil {
+		s.log.Info("the keys of all repositories are wrapped with current material", "wrapped", done)
 	}
 	return err
 }
@@ -382,7 +407,8 @@ func (s *Server) release() error {
 	}
 	s.running.Wait()
 	if s.Registry != nil {
-		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()))
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()),
+			s.state.customer.FlushUsage(context.Background()))
 	}
 	if s.noted {
 		errs = append(errs, removeEndpoint(s.config.Data))

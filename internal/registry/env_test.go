@@ -19,6 +19,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -69,8 +70,9 @@ type env struct {
 	db    *store.DB
 	blobs *blobtest.Faulty
 
-	limits Limits
-	root   *kms.Root
+	limits   Limits
+	root     kms.Root
+	customer *customerKeys
 }
 
 // newEnv starts a registry. Times of files are real, so the clock begins in the present.
@@ -83,7 +85,7 @@ func newEnv(t testing.TB, changes map[Limit]int64) *env {
 
 func startEnv(t failer, dir string, changes map[Limit]int64) *env {
 	t.Helper()
-	e := &env{t: t, dir: dir, clock: &clock{now: time.Now().Truncate(time.Microsecond)}}
+	e := &env{t: t, dir: dir, clock: &clock{now: time.Now().Truncate(time.Microsecond)}, customer: newCustomerKeys()}
 	named := map[string]int64{}
 	for limit, value := range changes {
 		named[string(limit)] = value
@@ -91,7 +93,7 @@ func startEnv(t failer, dir string, changes map[Limit]int64) *env {
 	var err error
 	e.limits, err = NewLimits(named)
 	e.must(err)
-	e.root, err = kms.CreateRoot(filepath.Join(dir, "root"))
+	e.root, err = rootkey.CreateFile(filepath.Join(dir, "root"))
 	e.must(err)
 	e.start()
 	e.update(func(tx *store.Tx) error {
@@ -128,7 +130,7 @@ func (e *env) start() {
 	}
 	keys, err := kms.Open(ctx, e.db, e.root, scopes)
 	e.must(err)
-	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Limits: e.limits, Now: e.clock.Now})
+	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Customer: e.customer, Limits: e.limits, Now: e.clock.Now})
 }
 
 func (e *env) databasePath() string { return filepath.Join(e.dir, "db", store.FileName) }
@@ -143,7 +145,7 @@ func (e *env) stop() {
 // clone starts a registry on a copy of the data of one that is stopped.
 func (e *env) clone(t testing.TB) *env {
 	t.Helper()
-	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root}
+	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root, customer: e.customer}
 	c.must(os.CopyFS(c.dir, os.DirFS(e.dir)))
 	c.start()
 	return c
