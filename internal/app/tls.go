@@ -123,8 +123,12 @@ func (s *Server) openTLS(o Options) error {
 	}
 	options.Certificate = t.certificates.Certificate
 	s.public.TLSConfig = tlsconfig.New(options)
-	// A connection over which nothing comes any more is found out, and one that takes nothing is given up.
-	s.public.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: bodyStall}
+	s.public.HTTP2 = &http.HTTP2Config{
+		// A connection over which nothing comes any more is found out, and one that takes nothing is given up.
+		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: bodyStall,
+		// What is taken in before it is read: with the quarter that Go has, a push takes twice as long.
+		MaxReceiveBufferPerStream: 4 << 20, MaxReceiveBufferPerConnection: 8 << 20,
+	}
 	return nil
 }
 
