@@ -20,3 +20,6 @@ func (s *Server) AddAccount(ctx context.Context, id, keyID string, text secret.T
 func (s *Server) RevokeSessions(ctx context.Context, account string, before time.Time) error {
 	return s.state.db.Update(ctx, func(tx *store.Tx) error { return s.state.iam.RevokeSessions(tx, account, before) })
 }
+
+// AskRoot asks the root of trust as the server does now and then.
+func (s *Server) AskRoot(ctx context.Context) error { return s.state.keys.Beat(ctx) }
