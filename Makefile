@@ -1,14 +1,21 @@
 # `make run` and `make test` need no more than Go, make and, for the tests, a Debian machine with apt.
+# `make fips` makes the program that computes by Go's FIPS 140-3 module, and `make test-fips` tests it: docs/fips.md.
 COFFER_TEST_DIR ?= $(HOME)/.cache/coffer-test
 export COFFER_TEST_DIR
 
-.PHONY: build run test test-long bench generate lint setup
+.PHONY: build fips run test test-fips test-long bench generate lint setup
 build:
 	go build -o coffer ./cmd/coffer
+fips:
+	GOFIPS140=certified go build -o coffer ./cmd/coffer
+	./coffer version
 run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup
 	go test -race -timeout 15m ./...
+test-fips: setup
+	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m ./internal/... ./cmd/...
+	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m -run '^Test(FIPS|AWS|Docker|Skopeo)$$' ./test/clients
 test-long: setup
 	COFFER_TEST_LONG=1 go test -race -timeout 45m ./...
 bench: build

@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-SERVICES = {"ecr": "2015-09-21", "iam": "2010-05-08", "organizations": "2016-11-28", "sts": "2011-06-15"}
+SERVICES = {"ecr": "2015-09-21", "iam": "2010-05-08", "kms": "2014-11-01", "organizations": "2016-11-28", "sts": "2011-06-15"}
 
 # Operations that are left out, by a word in their names: invitations between organizations, which one installation has
 # none of, and whose shapes contain themselves.

@@ -41,6 +41,9 @@ func (e *envCommand) Run(c console) error {
 	} {
 		fmt.Fprintf(c.out, "export %s=%s\n", v.name, shellQuote(v.value))
 	}
+	if endpoint.CA != "" {
+		fmt.Fprintf(c.out, "export AWS_CA_BUNDLE=%s\n", shellQuote(endpoint.CA))
+	}
 	fmt.Fprintln(c.out, "unset "+strings.Join(overriding, " "))
 	return nil
 }

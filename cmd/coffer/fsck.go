@@ -12,17 +12,22 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
 type fsckCommand struct {
 	configured
+	Keys bool `help:"List the key of every repository and object, check that each opens, and read nothing else."`
 }
 
 // Run checks the data folder, names on standard output what is wrong, and fails if anything is.
 func (f *fsckCommand) Run(c console) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
+	if f.Keys {
+		return f.listKeys(ctx, c)
+	}
 	faults := 0
 	p := progress{w: c.err, shown: isTerminal(c.err)}
 	done, err := app.Check(ctx, f.Config, func(text string) {
@@ -31,10 +36,7 @@ func (f *fsckCommand) Run(c console) error {
 		fmt.Fprintln(c.out, text)
 	}, func(now app.Checked) { p.show(summary(now)) })
 	p.clear()
-	if errors.Is(err, store.ErrLocked) {
-		return fmt.Errorf("%w; stop the server before you check its data", err)
-	}
-	if err != nil {
+	if err := explainLock(err); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.out, "checked %s\n", summary(done))
@@ -45,12 +47,64 @@ func (f *fsckCommand) Run(c console) error {
 	case done.Orphans > 1:
 		fmt.Fprintf(c.out, "%d objects belong to nothing, as a crash can leave them; the server sweeps them in time\n", done.Orphans)
 	}
+	if done.Closed > 0 {
+		fmt.Fprintf(c.out, "%s could not be checked, since the KMS key can't be used now\n", number(done.Closed, "repository", "repositories"))
+	}
 	if faults > 0 {
 		fmt.Fprintln(c.out, number(faults, "fault", "faults"))
 		return errQuiet
 	}
 	fmt.Fprintln(c.out, "no faults")
 	return nil
+}
+
+// explainLock says what to do about a server that runs on the data.
+func explainLock(err error) error {
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%w; stop the server before you check its data", err)
+	}
+	return err
+}
+
+// listKeys lists under which key everything is that is sealed, a line each, for auditors and for programs.
+func (f *fsckCommand) listKeys(ctx context.Context, c console) error {
+	var opened, faults int
+	err := app.CheckKeys(ctx, f.Config, func(fact registry.KeyFact) {
+		state := "opens"
+		if opened++; fact.Err != nil {
+			opened--
+			faults++
+			state = "DOES NOT OPEN: " + fact.Err.Error()
+		}
+		fmt.Fprintf(c.out, "%s %s %s\n", sealedThing(fact), keyChain(fact), state)
+	})
+	if err := explainLock(err); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s, %s\n", number(opened, "key opens", "keys open"), number(faults, "key does not", "keys do not"))
+	if faults > 0 {
+		return errQuiet
+	}
+	return nil
+}
+
+func sealedThing(fact registry.KeyFact) string {
+	if fact.Object == "" {
+		return fact.Repository + " manifests"
+	}
+	return fact.Repository + " object " + fact.Object
+}
+
+// keyChain names the keys from the one at hand up to the one that wraps it.
+func keyChain(fact registry.KeyFact) string {
+	text := fact.Encryption.Type
+	if fact.Encryption.Key != "" {
+		text += " key " + fact.Encryption.Key + " material " + fact.Material
+	}
+	if fact.ServiceKey != "" {
+		text += " service-key " + fact.ServiceKey
+	}
+	return text
 }
 
 func summary(c app.Checked) string {

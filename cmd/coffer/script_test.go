@@ -20,6 +20,8 @@ func TestScripts(t *testing.T) {
 // setUp gives every script a data folder of its own and free ports.
 func setUp(e *testscript.Env) error {
 	e.Values[inTest] = e.T().(testing.TB)
+	// Programs run as the test does, also where FIPS 140-3 is enforced.
+	e.Setenv("GODEBUG", os.Getenv("GODEBUG"))
 	e.Setenv("COFFER_DATA", "data")
 	e.Setenv("COFFER_LISTEN", "127.0.0.1:0")
 	e.Setenv("COFFER_ADMIN_LISTEN", "")

@@ -78,7 +78,8 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			return false
 		}
-		conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint.URL, "http://"))
+		_, address, _ := strings.Cut(endpoint.URL, "://")
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return false
 		}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/coffer-registry/coffer/internal/app"
@@ -26,8 +28,8 @@ func (s *serveCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "address", server.URL(), "data", s.Data, "account", s.Account, "regions", s.Region)
-	s.greet(c.out, server.URL())
+	log.Info("serving", "address", server.URL(), "data", s.Data, "account", s.Account, "regions", s.Region, "fips140", app.FIPSOfProcess().String())
+	s.greet(c.out, server.URL(), server.CAPath())
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -39,7 +41,7 @@ func (s *serveCommand) Run(c console) error {
 }
 
 // greet tells who starts the server by hand what to type next.
-func (s *serveCommand) greet(w io.Writer, url string) {
+func (s *serveCommand) greet(w io.Writer, url, ca string) {
 	if !isTerminal(w) && os.Getenv("COFFER_GREET") == "" {
 		return
 	}
@@ -55,6 +57,29 @@ Coffer is ready at %s. In another terminal, type:
   aws ecr get-login-password | docker login --username AWS --password-stdin %s
 
 `, url, program, data, registryHost(url))
+	if ca != "" {
+		s.greetTrust(w, registryHost(url), ca)
+	}
+}
+
+// greetTrust tells how clients are made to trust the authority that the server made.
+func (s *serveCommand) greetTrust(w io.Writer, host, ca string) {
+	hosts := []string{host}
+	if _, port, err := net.SplitHostPort(host); err == nil && s.Domain != "" {
+		name := s.Account + ".dkr.ecr." + s.Region[0] + "." + s.Domain
+		if !strings.Contains(s.Domain, ":") {
+			name = net.JoinHostPort(name, port)
+		}
+		hosts = append(hosts, name)
+	}
+	fmt.Fprintf(w, "Its certificate comes from an authority that this server made. Let your clients trust that:\n\n")
+	fmt.Fprintf(w, "  aws, SDKs:           export AWS_CA_BUNDLE=%s     (coffer env does that)\n", shellWord(ca))
+	for _, h := range hosts {
+		folder := "/etc/docker/certs.d/" + h
+		fmt.Fprintf(w, "  docker, podman:      sudo install -D -m 644 %s %s\n", shellWord(ca), shellWord(folder+"/ca.crt"))
+	}
+	fmt.Fprintf(w, "  crane, oras, helper: export SSL_CERT_FILE=%s\n", shellWord(ca))
+	fmt.Fprintf(w, "  everything, Debian:  sudo install -m 644 %s /usr/local/share/ca-certificates/coffer.crt && sudo update-ca-certificates\n\n", shellWord(ca))
 }
 
 // newLog writes lines of text for people and of JSON for machines.

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/coffer-registry/coffer/internal/app"
 )
 
 type versionCommand struct{}
 
-// Run prints the version, the commit that it was built from, and the Go version.
+// Run prints the version, the commit that it was built from, the Go version, and the FIPS 140-3 module with its mode.
 func (versionCommand) Run(c console) error {
 	version, revision, modified := "unknown", "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -22,6 +24,7 @@ func (versionCommand) Run(c console) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(c.out, "coffer %s\ncommit %s%s\n%s %s/%s\n", version, revision, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(c.out, "coffer %s\ncommit %s%s\n%s %s/%s\nFIPS 140-3: %s\n",
+		version, revision, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH, app.FIPSOfProcess())
 	return err
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,6 +65,9 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 	if r.TLS != nil {
 		c.keys["aws:securetransport"] = yes
 	}
+	if subject := clientSubject(r.TLS); subject != "" {
+		c.put("coffer:clientcertsubject", subject)
+	}
 	if r.UserAgent != "" {
 		c.put("aws:useragent", r.UserAgent)
 	}
@@ -74,7 +78,23 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 		c.putNobody()
 	}
 	c.putAge(r, now)
+	if r.via != "" {
+		c.putVia(r)
+	}
 	return c
+}
+
+// putVia adds to a request that a service makes with the rights of its caller which one it is. It comes from the service's
+// network, and not from the caller's.
+func (c *circumstances) putVia(r *Request) {
+	delete(c.keys, "aws:sourceip")
+	c.keys["aws:viaawsservice"] = yes
+	for _, key := range []string{"aws:calledvia", "aws:calledviafirst", "aws:calledvialast"} {
+		c.put(key, r.via)
+	}
+	name, _, _ := strings.Cut(r.via, ".")
+	c.put("kms:viaservice", name+"."+r.Region+".amazonaws.com")
+	c.put("kms:calleraccount", r.Caller.Principal.Account)
 }
 
 // replace puts a policy in place of the one of its kind that is attached to each resource.

@@ -87,6 +87,8 @@ type Request struct {
 	// Questions are for the policies. A request that needs no permission but an identity has none.
 	Questions []policy.Question
 	Context   policy.Context
+	// EncryptionContext is that of a request for a key of KMS, which grants constrain.
+	EncryptionContext map[string]string
 	// Parameters is a JSON object for the trail, without secrets; nil is null.
 	Parameters                   json.RawMessage
 	SourceIP, UserAgent, Referer string
@@ -94,6 +96,8 @@ type Request struct {
 	Host                         string
 
 	recorded bool
+	// via is the service that makes the request with the rights of the caller, such as "ecr.amazonaws.com".
+	via string
 }
 
 // Abandon records a request whose handling broke down, unless it has its record. The error is audit.ErrBacklog.
@@ -139,7 +143,7 @@ func (d *Door) Enter(ctx context.Context, r *Request, deniedCode string) (*Pass,
 // decide puts questions to the policies, with another policy in place of the one of its kind of each resource, unless that
 // is nil.
 func (d *Door) decide(ctx context.Context, r *Request, questions []policy.Question, instead *policy.Policy) (policy.Decision, error) {
-	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context}
+	request := policy.Request{Principal: r.Caller.Principal, Questions: questions, Context: r.Context, EncryptionContext: r.EncryptionContext}
 	if d.evaluate != nil {
 		return d.evaluate(request), nil
 	}
@@ -165,9 +169,13 @@ func (p *Pass) May(ctx context.Context, questions ...policy.Question) bool {
 }
 
 // MayAgain reports whether the request would be let in again if its resources had this policy in place of the one of its
-// kind, for changes of policies that would lock out who makes them. What can't be found out is a no.
-func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy) bool {
-	decision, err := p.door.decide(ctx, p.request, p.request.Questions, next)
+// kind, for changes of policies that would lock out who makes them. Other questions, if there are any, take the place of
+// the request's. What can't be found out is a no.
+func (p *Pass) MayAgain(ctx context.Context, next *policy.Policy, instead ...policy.Question) bool {
+	if len(instead) == 0 {
+		instead = p.request.Questions
+	}
+	decision, err := p.door.decide(ctx, p.request, instead, next)
 	return err == nil && decision.Allowed
 }
 
@@ -270,10 +278,11 @@ func (p *Pass) note(record *audit.Record) error {
 	return err
 }
 
-func (p *Pass) record() *audit.Record {
-	r := p.request
+func (p *Pass) record() *audit.Record { return recordOf(p.door, p.request) }
+
+func recordOf(d *Door, r *Request) *audit.Record {
 	record := &audit.Record{
-		Identity: userIdentity(r.Caller), Time: p.door.now(), Source: r.Source, Name: r.Name, Region: r.Region,
+		Identity: userIdentity(r.Caller), Time: d.now(), Source: r.Source, Name: r.Name, Region: r.Region,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent, Parameters: r.Parameters, RequestID: r.ID, ReadOnly: r.ReadOnly,
 		Account: r.Account,
 	}
@@ -285,7 +294,7 @@ func (p *Pass) record() *audit.Record {
 		record.Resources = append(record.Resources, resource)
 	}
 	if r.TLS != nil {
-		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host}
+		record.TLS = &audit.TLS{State: *r.TLS, Host: r.Host, ClientSubject: clientSubject(r.TLS)}
 	}
 	return record
 }
@@ -297,6 +306,7 @@ var resourceTypes = map[string]string{
 	"iam:saml-provider":     "AWS::IAM::SAMLProvider",
 	"organizations:account": "AWS::Organizations::Account", "organizations:ou": "AWS::Organizations::OrganizationalUnit",
 	"organizations:policy": "AWS::Organizations::Policy",
+	"kms:key":              "AWS::KMS::Key", "kms:alias": "AWS::KMS::Alias",
 }
 
 func resourceType(text string) string {

@@ -18,7 +18,7 @@ func (d *Door) Explain(ctx context.Context, r *Request) []byte {
 	if err != nil {
 		return nil
 	}
-	x := policy.Explain(policy.Request{Principal: principal, Questions: r.Questions, Context: place.keys}, set)
+	x := policy.Explain(policy.Request{Principal: principal, Questions: r.Questions, Context: place.keys, EncryptionContext: r.EncryptionContext}, set)
 	if x.Allowed {
 		return nil
 	}

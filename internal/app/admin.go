@@ -26,13 +26,16 @@ func (s *Server) serveAdmin() error {
 	}
 	s.adminURL = "http://" + l.Addr().String()
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), FIPSOfProcess().metric())
+	if s.tls != nil {
+		metrics.MustRegister(s.tls)
+	}
 	s.registerRoot(metrics)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	s.admin = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	s.admin = &http.Server{Handler: sniffless(mux), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
 	s.running.Go(func() {
 		if err := s.admin.Serve(l); err != http.ErrServerClosed {
 			s.failed <- fmt.Errorf("serve --admin-listen: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/registry"
@@ -36,7 +37,7 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		if err != nil {
 			return err
 		}
-		r := registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits})
+		r := st.registry(limits)
 		if done.Checked, err = r.Check(ctx, fault, func(now registry.Checked) {
 			done.Checked = now
 			progress(done)
@@ -49,6 +50,23 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		})
 	})
 	return done, err
+}
+
+// registry opens the registries for a check, which leaves no records.
+func (st *state) registry(limits registry.Limits) *registry.Registry {
+	return registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Customer: access.NewServiceKeys(st.customer, nil, nil), Limits: limits})
+}
+
+// CheckKeys opens the key of every repository and object, and tells each under which key it is and whether it opens. The error is as
+// of Check.
+func CheckKeys(ctx context.Context, c Config, tell func(registry.KeyFact)) error {
+	return withState(ctx, c, func(st *state) error {
+		limits, err := registry.NewLimits(c.Limits)
+		if err != nil {
+			return err
+		}
+		return st.registry(limits).CheckKeys(ctx, tell)
+	})
 }
 
 // readMetadata reads the document of a SAML provider.

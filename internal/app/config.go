@@ -40,9 +40,16 @@ type Config struct {
 	Blobs          string        `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
 	RootKey        string        `help:"What wraps all keys: file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME or pkcs11:…, as in docs/keys.md. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
 	RootKeyGrace   time.Duration `help:"How long images are served on while the root key can't be reached." default:"5m" env:"COFFER_ROOT_KEY_GRACE" placeholder:"DURATION"`
-	TLSCert        string        `name:"tls-cert" help:"Certificate, a PEM file (not available yet)." env:"COFFER_TLS_CERT" placeholder:"FILE"`
-	TLSKey         string        `name:"tls-key" help:"Key of the certificate, a PEM file (not available yet)." env:"COFFER_TLS_KEY" placeholder:"FILE"`
-	TLSDev         bool          `name:"tls-dev" help:"Make a certificate authority and a certificate (not available yet)." env:"COFFER_TLS_DEV"`
+	TLSCert        string        `name:"tls-cert" help:"Certificate, a PEM file that its issuers' certificates may follow in; read again when it changes." env:"COFFER_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string        `name:"tls-key" help:"Key of the certificate, a PEM file." env:"COFFER_TLS_KEY" placeholder:"FILE"`
+	TLSDev         bool          `name:"tls-dev" help:"Make a certificate authority and a certificate in the data folder, for development." env:"COFFER_TLS_DEV"`
+	TLSClientCA    string        `name:"tls-client-ca" help:"Authorities of client certificates, a PEM file; read again when it changes." env:"COFFER_TLS_CLIENT_CA" placeholder:"FILE"`
+	TLSClientAuth  string        `name:"tls-client-auth" help:"Whether clients must have a certificate: optional, which is the default with --tls-client-ca, or required." env:"COFFER_TLS_CLIENT_AUTH" placeholder:"WHICH"`
+	ACMEDirectory  string        `name:"acme-directory" help:"Get certificates from the ACME server with this directory, whose terms you agree to." env:"COFFER_ACME_DIRECTORY" placeholder:"URL"`
+	ACMEDomain     []string      `name:"acme-domain" help:"A host name to get a certificate for; may be given again." env:"COFFER_ACME_DOMAIN" placeholder:"HOST"`
+	ACMEEmail      string        `name:"acme-email" help:"Where the ACME server writes to." env:"COFFER_ACME_EMAIL" placeholder:"ADDRESS"`
+	ACMECA         string        `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
+	ACMEHTTPListen string        `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
 	AllowAnonymous bool          `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
 	File           string        `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
@@ -66,8 +73,6 @@ func (c *Config) Check() error {
 		return errors.New("--database: only the embedded SQLite database is available yet; leave it out")
 	case c.Blobs != "":
 		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
-	case c.TLSCert != "" || c.TLSKey != "" || c.TLSDev:
-		return errors.New("--tls-cert, --tls-key and --tls-dev are not available yet; put a proxy that speaks TLS in front, and leave them out")
 	case c.RootKeyGrace < 0:
 		return errors.New("--root-key-grace can't be negative")
 	case c.Data == "":
@@ -98,6 +103,9 @@ func (c *Config) Check() error {
 		if err := rootkey.Check(c.RootKey); err != nil {
 			return fmt.Errorf("--root-key %w", err)
 		}
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	_, err := registry.NewLimits(c.Limits)
 	return err

@@ -17,7 +17,14 @@ func good() Config {
 }
 
 func TestCheckConfig(t *testing.T) {
-	const tlsMessage = "--tls-cert, --tls-key and --tls-dev are not available yet; put a proxy that speaks TLS in front, and leave them out"
+	const oneSource = "--tls-cert, --tls-dev and --acme-directory exclude each other: the certificate comes from one of them"
+	const wholeName = " is not a whole host name such as registry.example.com; one with * can't be had this way"
+	acme := func(change func(*Config)) func(*Config) {
+		return func(c *Config) {
+			c.ACMEDirectory, c.ACMEDomain = "https://acme.example.com/directory", []string{"registry.example.com"}
+			change(c)
+		}
+	}
 	const pairMessage = "COFFER_ROOT_ACCESS_KEY_ID and COFFER_ROOT_SECRET_ACCESS_KEY go together: set both or none"
 	for name, tt := range map[string]struct {
 		change func(*Config)
@@ -36,9 +43,24 @@ func TestCheckConfig(t *testing.T) {
 		"a limit":           {func(c *Config) { c.Limits = map[string]int64{"repositories-per-registry": 1} }, ""},
 		"database":          {func(c *Config) { c.Database = "postgres://u:p@h/d" }, "--database: only the embedded SQLite database is available yet; leave it out"},
 		"blobs":             {func(c *Config) { c.Blobs = "s3://b" }, "--blobs: only the folder in the data folder is available yet; leave it out"},
-		"certificate":       {func(c *Config) { c.TLSCert = "cert.pem" }, tlsMessage},
-		"key":               {func(c *Config) { c.TLSKey = "key.pem" }, tlsMessage},
-		"own authority":     {func(c *Config) { c.TLSDev = true }, tlsMessage},
+		"certificate":       {func(c *Config) { c.TLSCert, c.TLSKey = "cert.pem", "key.pem" }, ""},
+		"certificate alone": {func(c *Config) { c.TLSCert = "cert.pem" }, "--tls-cert needs --tls-key: the file with the key of the certificate"},
+		"key alone":         {func(c *Config) { c.TLSKey = "key.pem" }, "--tls-key needs --tls-cert: the file with the certificate of the key"},
+		"own authority":     {func(c *Config) { c.TLSDev = true }, ""},
+		"two certificates":  {func(c *Config) { c.TLSCert, c.TLSKey, c.TLSDev = "cert.pem", "key.pem", true }, oneSource},
+		"clients":           {func(c *Config) { c.TLSDev, c.TLSClientCA, c.TLSClientAuth = true, "ca.pem", "required" }, ""},
+		"clients optional":  {func(c *Config) { c.TLSDev, c.TLSClientCA = true, "ca.pem" }, ""},
+		"clients, no TLS":   {func(c *Config) { c.TLSClientCA = "ca.pem" }, "--tls-client-ca needs TLS: --tls-cert and --tls-key, --tls-dev or --acme-directory"},
+		"clients, no CA":    {func(c *Config) { c.TLSDev, c.TLSClientAuth = true, "optional" }, "--tls-client-auth needs --tls-client-ca: the file with the authorities of clients"},
+		"clients somehow":   {func(c *Config) { c.TLSDev, c.TLSClientCA, c.TLSClientAuth = true, "ca.pem", "maybe" }, `--tls-client-auth "maybe" is neither optional nor required`},
+		"ACME":              {acme(func(c *Config) { c.ACMEEmail, c.ACMECA, c.ACMEHTTPListen = "a@example.com", "ca.pem", ":80" }), ""},
+		"ACME and files":    {acme(func(c *Config) { c.TLSCert, c.TLSKey = "cert.pem", "key.pem" }), oneSource},
+		"ACME, no URL":      {acme(func(c *Config) { c.ACMEDirectory = "" }), "--acme-directory is missing: the URL of the ACME server's directory, such as https://acme-v02.api.letsencrypt.org/directory"},
+		"ACME, no TLS":      {acme(func(c *Config) { c.ACMEDirectory = "http://acme.example.com" }), `--acme-directory "http://acme.example.com" must begin with https://`},
+		"ACME, no domain":   {acme(func(c *Config) { c.ACMEDomain = nil }), "--acme-directory needs --acme-domain: a host name to get a certificate for"},
+		"ACME, wildcard":    {acme(func(c *Config) { c.ACMEDomain = []string{"*.example.com"} }), `--acme-domain "*.example.com"` + wholeName},
+		"ACME, address":     {acme(func(c *Config) { c.ACMEDomain = []string{"192.0.2.1"} }), `--acme-domain "192.0.2.1"` + wholeName},
+		"ACME, port alone":  {acme(func(c *Config) { c.ACMEHTTPListen = "80" }), `--acme-http-listen "80" is not an address such as 0.0.0.0:80`},
 		"root key URL":      {func(c *Config) { c.RootKey = "vault://token@h/key" }, "--root-key vault:… has a user or a fragment, which belong to no root; credentials come from the environment"},
 		"root key a path":   {func(c *Config) { c.RootKey = "/etc/root-key" }, ""},
 		"root key no kind":  {func(c *Config) { c.RootKey = "token@:x" }, "--root-key it is no kind of root; there are file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME and pkcs11:URI"},

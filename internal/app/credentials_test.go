@@ -191,7 +191,7 @@ func TestEndpointFile(t *testing.T) {
 	if err := removeEndpoint(data); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []Endpoint{{"http://127.0.0.1:5000", "us-east-1"}, {"http://[::1]:5000", "eu-central-1"}} {
+	for _, want := range []Endpoint{{URL: "http://127.0.0.1:5000", Region: "us-east-1"}, {"https://[::1]:5000", "eu-central-1", "/srv/a b/ca.pem"}} {
 		if err := writeEndpoint(data, want); err != nil {
 			t.Fatal(err)
 		}

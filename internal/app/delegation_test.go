@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/internal/iam"
 )
 
 // An administrator of users who must have a boundary makes such users and gives them what they may do, and can neither touch
@@ -71,7 +72,9 @@ func TestConditionsOnPoliciesAndRoles(t *testing.T) {
 	tags := func(team string) []any { return []any{map[string]string{"Key": "team", "Value": team}} }
 	for _, team := range []string{"pay", "ship"} {
 		s.MustQuery("iam", "CreatePolicy", map[string]any{"PolicyName": team, "PolicyDocument": document("Allow", "ecr:*", "*"), "Tags": tags(team)})
-		s.MustQuery("iam", "CreateVirtualMFADevice", map[string]any{"VirtualMFADeviceName": team, "Tags": tags(team)})
+		if err := s.AddMFADevice(t.Context(), coffertest.Account, team, iam.Tag{Key: "team", Value: team}); err != nil {
+			t.Fatal(err)
+		}
 		s.MustQuery("iam", "CreateOpenIDConnectProvider", map[string]any{"Url": "https://" + team + ".example.com", "Tags": tags(team)})
 	}
 	for _, service := range []string{"replication.ecr.amazonaws.com", "ecr.amazonaws.com"} {

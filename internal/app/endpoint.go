@@ -15,12 +15,18 @@ type Endpoint struct {
 	URL string
 	// Region is the server's default region.
 	Region string
+	// CA is the file with the authority that clients are to trust; empty if the server made none.
+	CA string
 }
 
 func endpointPath(data string) string { return filepath.Join(data, "endpoint") }
 
 func writeEndpoint(data string, e Endpoint) error {
-	if err := writeFile(endpointPath(data), e.URL+"\n"+e.Region+"\n"); err != nil {
+	text := e.URL + "\n" + e.Region + "\n"
+	if e.CA != "" {
+		text += e.CA + "\n"
+	}
+	if err := writeFile(endpointPath(data), text); err != nil {
 		return fmt.Errorf("note the address: %w", err)
 	}
 	return nil
@@ -40,6 +46,7 @@ func ReadEndpoint(data string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, fmt.Errorf("read the address of the server: %w", err)
 	}
-	url, region, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-	return Endpoint{URL: url, Region: region}, nil
+	url, rest, _ := strings.Cut(strings.TrimSuffix(string(text), "\n"), "\n")
+	region, ca, _ := strings.Cut(rest, "\n")
+	return Endpoint{URL: url, Region: region, CA: ca}, nil
 }

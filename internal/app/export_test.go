@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto/fips140"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -14,6 +16,27 @@ func (s *Server) AddAccount(ctx context.Context, id, keyID string, text secret.T
 		return err
 	}
 	return s.state.ensureScopes(ctx, s.config)
+}
+
+// AddMFADevice makes a device as if it came from a time when FIPS 140-3 was not enforced, if it is now.
+func (s *Server) AddMFADevice(ctx context.Context, account, name string, tags ...iam.Tag) error {
+	return s.state.db.Update(ctx, func(tx *store.Tx) (err error) {
+		fips140.WithoutEnforcement(func() {
+			var d iam.MFADevice
+			if d, _, err = s.state.iam.CreateMFADevice(tx, account, "", name); err == nil {
+				err = s.state.iam.PutTags(tx, account, d.Serial(), tags)
+			}
+		})
+		return err
+	})
+}
+
+// AssignMFADevice assigns a device without the codes that prove that it is at hand.
+func (s *Server) AssignMFADevice(ctx context.Context, serial, owner string) error {
+	return s.state.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE iam_mfa SET owner = $1, enabled_at = created_at WHERE serial = $2`, owner, serial)
+		return err
+	})
 }
 
 // RevokeSessions makes void what was issued in an account before a moment.

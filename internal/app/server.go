@@ -27,6 +27,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -63,6 +64,7 @@ type Server struct {
 	trail      *audit.Log
 	federation *federation.Verifier
 	public     *http.Server
+	tls        *tlsSide // nil without TLS
 	admin      *http.Server
 	control    *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
@@ -104,13 +106,19 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if err := s.build(ctx, o); err != nil {
 		return err
 	}
+	if err := s.openTLS(o); err != nil {
+		return err
+	}
 	if err := s.serveAdmin(); err != nil {
+		return err
+	}
+	if err := s.serveChallenges(); err != nil {
 		return err
 	}
 	if err := s.serveControl(); err != nil {
 		return err
 	}
-	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0]}); err != nil {
+	if err := writeEndpoint(s.config.Data, Endpoint{URL: s.URL(), Region: s.config.Region[0], CA: s.CAPath()}); err != nil {
 		return err
 	}
 	s.noted = true
@@ -135,13 +143,17 @@ func unwrapListen(err error) error {
 	return err
 }
 
-// URL is where the server answers, such as http://127.0.0.1:5000.
+// URL is where the server answers, such as http://127.0.0.1:5000, by a name that its certificate is good for.
 func (s *Server) URL() string {
 	host, port, err := net.SplitHostPort(s.listener.Addr().String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	scheme := "http://"
+	if s.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(s.reachableHost(host), port)
 }
 
 func (s *Server) build(ctx context.Context, o Options) error {
@@ -166,23 +178,25 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.Registry = registry.New(registry.Config{DB: st.db, Blobs: st.blobs, Keyring: st.keys, Limits: limits,
-		Resolve: st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
+		Customer: access.NewServiceKeys(st.customer, s.trail, o.Now),
+		Resolve:  st.iam.Resolve, PrincipalName: st.iam.Name, Now: o.Now})
 	directory := identity.NewDirectory(st.iam, tokenKey, o.Now)
 	policies := &access.Policies{IAM: st.iam, Organization: st.organization, Resources: map[string]access.Attached{
 		"ecr": access.ECRResources(s.Registry), "iam": access.IAMResources(st.iam),
-		"organizations": access.OrganizationResources(st.organization),
+		"organizations": access.OrganizationResources(st.organization), "kms": access.KMSResources(st.customer),
 	}}
 	door := access.New(access.Config{DB: st.db, Trail: s.trail, Policies: policies, Evaluate: o.Evaluate, Rates: rates(limits),
 		Usage: st.iam.Usage(), Now: o.Now})
 	s.federation = federation.NewVerifier(federation.Config{Now: o.Now, Roots: o.Roots})
 	s.Services = []*awsapi.Service{
-		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Domain: c.Domain, Now: o.Now,
+		ecr.New(ecr.Config{Registry: s.Registry, Directory: directory, IAM: st.iam, Keys: st.customer, Domain: c.Domain, Now: o.Now,
 			DownloadURL: func(call awsapi.Call, id registry.ID, repository, digest string) (string, error) {
 				return ociserver.DownloadURL(directory, call.Caller, call.BaseURL, id, repository, oci.Digest(digest))
 			}}),
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
+		kmsapi.New(kmsapi.Config{Keys: st.customer}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -229,6 +243,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 				s.panicked(w, r, p)
 			}
 		}()
+		setHeaders(w.Header(), r)
 		if r.ContentLength != 0 {
 			// A connection that knows no deadlines, as in tests, has none to set.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyStall))
@@ -237,6 +252,7 @@ func (s *Server) outermost(aws, v2 http.Handler) http.Handler {
 			v2.ServeHTTP(w, r)
 			return
 		}
+		w.Header()["Cache-Control"] = noStore
 		aws.ServeHTTP(w, r)
 	})
 }
@@ -246,6 +262,10 @@ const usageInterval = 5 * time.Second
 
 // pollInterval is how often a server looks for what others changed, such as policies and keys.
 const pollInterval = 500 * time.Millisecond
+
+// rewrapInterval is how often it is looked whether keys of repositories are to be wrapped anew, which costs nothing unless a
+// customer key changed.
+const rewrapInterval = time.Second
 
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
@@ -259,15 +279,25 @@ func (s *Server) run() {
 	s.running.Go(func() { s.state.keys.Run(ctx) })
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
+	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
+	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
 	s.running.Go(func() {
 		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.
 		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
 		s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans)
 	})
+	if s.tls != nil {
+		s.refreshTLS(ctx)
+	}
 	s.running.Go(func() {
-		if err := s.public.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		serve := s.public.Serve
+		if s.tls != nil {
+			serve = func(l net.Listener) error { return s.public.ServeTLS(l, "", "") }
+		}
+		if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("serve: %w", err)
 		}
 	})
@@ -299,6 +329,17 @@ func (s *Server) sweepOnce(ctx context.Context) error {
 	if swept != (registry.Swept{}) {
 		s.log.Info("swept", "uploads", swept.Uploads, "layers", swept.Layers, "referrers", swept.Referrers,
 			"repositories", swept.Repositories, "objects", swept.Objects)
+	}
+	return err
+}
+
+// rewrapOnce wraps the keys of repositories anew whose customer keys have new material.
+func (s *Server) rewrapOnce(ctx context.Context) error {
+	done, err := s.Registry.Rewrap(ctx, func(done, left int64) {
+		s.log.Info("wrapped keys of repositories anew", "done", done, "left", left)
+	})
+	if done > 0 && err == nil {
+		s.log.Info("the keys of all repositories are wrapped with current material", "wrapped", done)
 	}
 	return err
 }
@@ -354,6 +395,9 @@ func (s *Server) release() error {
 			errs = append(errs, h.Close())
 		}
 	}
+	if s.tls != nil {
+		errs = append(errs, s.tls.close())
+	}
 	if s.listener != nil {
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
@@ -364,7 +408,8 @@ func (s *Server) release() error {
 	}
 	s.running.Wait()
 	if s.Registry != nil {
-		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()))
+		errs = append(errs, s.trail.Flush(context.Background()), s.Registry.FlushPulls(context.Background()), s.state.iam.Usage().Flush(context.Background()),
+			s.state.customer.FlushUsage(context.Background()))
 	}
 	if s.noted {
 		errs = append(errs, removeEndpoint(s.config.Data))

@@ -25,6 +25,7 @@ type state struct {
 	db           *store.DB
 	blobs        blob.Store
 	keys         *kms.Keyring
+	customer     *kms.Keys
 	iam          *iam.Store
 	organization *organization.Store
 }
@@ -64,6 +65,8 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 		return err
 	}
 	st.iam = iam.New(iam.Config{DB: st.db, Secrets: secrets, PasswordRounds: o.PasswordRounds, Now: o.Now})
+	st.customer = kms.NewKeys(kms.Config{DB: st.db, Keyring: st.keys, Resolve: kms.PrincipalNames(st.iam.Resolve),
+		PrincipalName: kms.PrincipalNames(st.iam.Name), Now: o.Now})
 	st.organization = organization.New(organization.Config{DB: st.db, Now: o.Now})
 	return st.ensureScopes(ctx, c)
 }

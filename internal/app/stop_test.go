@@ -299,7 +299,7 @@ func TestAdmin(t *testing.T) {
 	}
 	s := coffertest.Start(t, func(c *app.Config, _ *app.Options) { c.AdminListen = "127.0.0.1:0" })
 	admin := s.AdminURL()
-	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/metrics": "go_goroutines "} {
+	for path, want := range map[string]string{"/healthz": `{"status":"ok",`, "/readyz": "ok\n", "/metrics": "go_goroutines "} {
 		r, err := s.Client.Get(admin + path)
 		if err != nil {
 			t.Fatal(err)

@@ -67,6 +67,16 @@ func Repository(region, account, name string) ARN {
 	return ARN{Partition: partition(region), Service: "ecr", Region: region, Account: account, Resource: "repository/" + name}
 }
 
+// Key names a key of KMS.
+func Key(region, account, id string) ARN {
+	return ARN{Partition: partition(region), Service: "kms", Region: region, Account: account, Resource: "key/" + id}
+}
+
+// Alias names an alias of KMS, whose name is without the alias/ before it.
+func Alias(region, account, name string) ARN {
+	return ARN{Partition: partition(region), Service: "kms", Region: region, Account: account, Resource: "alias/" + name}
+}
+
 // Root names the principal that stands for an account itself.
 func Root(account string) ARN {
 	return ARN{Partition: "aws", Service: "iam", Account: account, Resource: "root"}

@@ -95,6 +95,8 @@ type TLS struct {
 	State tls.ConnectionState
 	// Host is the host header that the client sent.
 	Host string
+	// ClientSubject is that of the client's certificate, verified; empty without one. CloudTrail has nothing like it.
+	ClientSubject string
 }
 
 // NewUUID returns a random UUID, version 4 (RFC 9562), as request and event ids are.
@@ -161,14 +163,37 @@ func (t *TLS) appendJSON(b []byte) []byte {
 	b = append(b, `,"tlsDetails":{"tlsVersion":`...)
 	b = appendString(b, strings.Replace(tls.VersionName(t.State.Version), "TLS 1", "TLSv1", 1))
 	b = append(b, `,"cipherSuite":`...)
-	b = appendString(b, tls.CipherSuiteName(t.State.CipherSuite))
+	b = appendString(b, suiteName(t.State.CipherSuite))
 	b = append(b, `,"clientProvidedHostHeader":`...)
 	b = appendString(b, cut(t.Host))
 	if t.State.CurveID != 0 { // as in the exchange of keys by RSA
 		b = append(b, `,"keyExchange":`...)
 		b = appendString(b, t.State.CurveID.String())
 	}
+	if t.ClientSubject != "" {
+		b = append(b, `,"clientCertSubject":`...)
+		b = appendString(b, cut(t.ClientSubject))
+	}
 	return append(b, '}')
+}
+
+// suiteName is what CloudTrail calls a suite: those of TLS 1.2 by OpenSSL's names, those of TLS 1.3 by IANA's.
+func suiteName(suite uint16) string {
+	switch suite {
+	case tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:
+		return "ECDHE-ECDSA-AES128-GCM-SHA256"
+	case tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:
+		return "ECDHE-RSA-AES128-GCM-SHA256"
+	case tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:
+		return "ECDHE-ECDSA-AES256-GCM-SHA384"
+	case tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:
+		return "ECDHE-RSA-AES256-GCM-SHA384"
+	case tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
+		return "ECDHE-ECDSA-CHACHA20-POLY1305"
+	case tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:
+		return "ECDHE-RSA-CHACHA20-POLY1305"
+	}
+	return tls.CipherSuiteName(suite)
 }
 
 func appendResources(b []byte, resources []Resource) []byte {

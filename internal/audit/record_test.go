@@ -95,15 +95,25 @@ func TestRecord(t *testing.T) {
 }
 
 func TestTLSDetails(t *testing.T) {
-	for want, state := range map[string]tls.ConnectionState{
-		`{"tlsVersion":"TLSv1.2","cipherSuite":"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256","clientProvidedHostHeader":"h","keyExchange":"X25519"}`: {
-			Version: tls.VersionTLS12, CipherSuite: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, CurveID: tls.X25519},
-		// The exchange of keys by RSA has no curve.
-		`{"tlsVersion":"TLSv1.2","cipherSuite":"TLS_RSA_WITH_AES_128_GCM_SHA256","clientProvidedHostHeader":"h"}`: {
-			Version: tls.VersionTLS12, CipherSuite: tls.TLS_RSA_WITH_AES_128_GCM_SHA256},
+	of := func(version, suite uint16, curve tls.CurveID) TLS {
+		return TLS{State: tls.ConnectionState{Version: version, CipherSuite: suite, CurveID: curve}, Host: "h"}
+	}
+	client := of(tls.VersionTLS13, tls.TLS_CHACHA20_POLY1305_SHA256, tls.CurveP256)
+	client.ClientSubject = `CN="a\`
+	for want, details := range map[string]TLS{
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-RSA-AES128-GCM-SHA256","clientProvidedHostHeader":"h","keyExchange":"X25519"}`:      of(tls.VersionTLS12, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.X25519),
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-RSA-AES256-GCM-SHA384","clientProvidedHostHeader":"h","keyExchange":"X25519"}`:      of(tls.VersionTLS12, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.X25519),
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-RSA-CHACHA20-POLY1305","clientProvidedHostHeader":"h","keyExchange":"X25519"}`:      of(tls.VersionTLS12, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.X25519),
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-ECDSA-AES128-GCM-SHA256","clientProvidedHostHeader":"h","keyExchange":"CurveP384"}`: of(tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.CurveP384),
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-ECDSA-AES256-GCM-SHA384","clientProvidedHostHeader":"h","keyExchange":"CurveP384"}`: of(tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.CurveP384),
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"ECDHE-ECDSA-CHACHA20-POLY1305","clientProvidedHostHeader":"h","keyExchange":"CurveP384"}`: of(tls.VersionTLS12, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.CurveP384),
+		`{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_CHACHA20_POLY1305_SHA256","clientProvidedHostHeader":"h","keyExchange":"CurveP256",` +
+			`"clientCertSubject":"CN=\"a\\"}`: client,
+		// What isn't offered any more has its name all the same, and the exchange of keys by RSA has no curve.
+		`{"tlsVersion":"TLSv1.2","cipherSuite":"TLS_RSA_WITH_AES_128_GCM_SHA256","clientProvidedHostHeader":"h"}`: of(tls.VersionTLS12, tls.TLS_RSA_WITH_AES_128_GCM_SHA256, 0),
 	} {
 		r := change()
-		r.TLS = &TLS{State: state, Host: "h"}
+		r.TLS = &details
 		if text := encoded(t, r); !strings.HasSuffix(text, `,"tlsDetails":`+want+`}`) {
 			t.Errorf("%s\nwant %s", text, want)
 		}

@@ -123,7 +123,7 @@ func (x *exchange) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	call.MayAgain = pass.MayAgain
+	call.MayAgain, call.Forward, call.RecordForwarded = pass.MayAgain, pass.Forward, pass.RecordForwarded
 	out, err := x.run(ctx, pass, call, in)
 	if err != nil {
 		problem := x.problem(err)
@@ -306,6 +306,7 @@ func (x *exchange) ask(ctx context.Context, call *Call, in any) error {
 		call.Caller, x.entry.Caller = *asked.Caller, *asked.Caller
 	}
 	x.entry.Questions, x.entry.Context, call.Found = asked.Questions, asked.Context, asked.Found
+	x.entry.EncryptionContext = asked.EncryptionContext
 	return nil
 }
 

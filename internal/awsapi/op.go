@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -23,14 +24,26 @@ type Call struct {
 	// Found is what Ask of the operation found out.
 	Found any
 	// MayAgain reports whether the caller could make the call again if its resources had this policy in place of the one of
-	// its kind.
-	MayAgain func(context.Context, *policy.Policy) bool
+	// its kind, or could do what other questions ask, if there are any.
+	MayAgain func(ctx context.Context, next *policy.Policy, instead ...policy.Question) bool
+	// Forward authorises a call of another service with the caller's rights, and RecordForwarded leaves its record. They are those
+	// of access.Pass.
+	Forward         func(context.Context, Forwarded) error
+	RecordForwarded func(*store.Tx, Forwarded) error
 }
+
+// Forwarded is a call of another service that an operation makes with the rights of its caller.
+type Forwarded = access.Forwarded
+
+// DeniedError is what Call.Forward returns if the caller may not.
+type DeniedError = access.DeniedError
 
 // Asked is what an operation asks of the gate that had to look something up first.
 type Asked struct {
 	Questions []policy.Question
 	Context   policy.Context
+	// EncryptionContext is that of a cryptographic operation, which grants of keys look at.
+	EncryptionContext map[string]string
 	// Caller is who asks, of an operation that takes no signature; nil is who signed.
 	Caller *identity.Caller
 	// Account owns what is asked for, and keeps the record; empty is that of the caller.

@@ -6,10 +6,13 @@ package coffertest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +81,14 @@ func Limits(limits map[string]int64) Option {
 // Clock sets the server's clock.
 func Clock(now func() time.Time) Option { return func(_ *app.Config, o *app.Options) { o.Now = now } }
 
+// TLS makes the server speak TLS with a certificate of its own making, which the client trusts.
+func TLS() Option { return func(c *app.Config, _ *app.Options) { c.TLSDev = true } }
+
+// Configure changes the configuration.
+func Configure(change func(*app.Config)) Option {
+	return func(c *app.Config, _ *app.Options) { change(c) }
+}
+
 // Config is a configuration with free ports, the root access key of tests, and its state in a folder of the test's.
 func Config(t testing.TB) app.Config {
 	return app.Config{Data: t.TempDir() + "/data", Listen: "127.0.0.1:0", Account: Account, Region: []string{Region},
@@ -97,6 +108,9 @@ func Start(t testing.TB, options ...Option) *Server {
 	}
 	s := At(t, server.URL())
 	s.Server, s.Config = server, c
+	if path := server.CAPath(); path != "" {
+		s.Trust(path)
+	}
 	if o.Now != nil {
 		s.now = o.Now
 	}
@@ -113,6 +127,26 @@ func At(t testing.TB, url string) *Server {
 	}}
 	t.Cleanup(s.Client.CloseIdleConnections)
 	return s
+}
+
+// Trust makes the client trust the authorities of a file, and those alone, and take part in HTTP/2. Each connection shows the
+// certificates, if the server asks for one.
+func (s *Server) Trust(path string, certificates ...tls.Certificate) {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		s.t.Fatalf("there is no certificate in %s", path)
+	}
+	client := *s.Client
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}
+	client.Transport = transport
+	s.t.Cleanup(transport.CloseIdleConnections)
+	s.Client = &client
 }
 
 // Stop stops the server, once.

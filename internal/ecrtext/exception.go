@@ -25,7 +25,10 @@ func Exception(err error) string {
 	var manifest *oci.ManifestError
 	var part *registry.RangeError
 	var limit *registry.LimitError
+	var key *registry.KeyError
 	switch {
+	case errors.As(err, &key):
+		return "KmsException"
 	case errors.As(err, &tag):
 		return "InvalidTagParameterException"
 	case errors.As(err, &malformed):

@@ -49,6 +49,14 @@ type Text struct {
 	Repository string
 }
 
+// Key says why the customer key of a repository can't be used, in the words of KMS.
+func Key(err *registry.KeyError) string {
+	if err.Message == "" {
+		return "The KMS key of the repository can't be used: " + err.Code
+	}
+	return "The KMS key of the repository can't be used: " + err.Message
+}
+
 // RepositoryNotFound says that the repository does not exist.
 func (t Text) RepositoryNotFound() string {
 	return fmt.Sprintf("The repository with name '%s' does not exist in the registry with id '%s'", t.Repository, t.Registry)

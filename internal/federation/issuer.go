@@ -114,11 +114,11 @@ func (f *fetcher) keySet(ctx context.Context, p OIDCProvider) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseKeys(found)
+	set, err := parseKeys(found)
 	if err != nil {
 		return nil, noKey(fmt.Errorf("%s: %w", at, err))
 	}
-	return &keySet{keys: keys}, nil
+	return set, nil
 }
 
 // discover asks a provider where its keys are.

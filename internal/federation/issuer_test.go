@@ -150,8 +150,15 @@ func TestUselessKeys(t *testing.T) {
 	h.refuses("useless keys", h.issuer.Mint(nil), InvalidIdentityToken, sentenceKey)
 	weak := `{"keys":[{"kty":"RSA","kid":"weak","e":"AQAB","n":"` + part(strings.Repeat("\xff", 128)) + `"},{"kty":"RSA","kid":"huge","e":"AQAB","n":"` +
 		part(strings.Repeat("\xff", 2048)) + `"}]}`
-	if keys, err := parseKeys([]byte(weak)); err != nil || len(keys) != 0 {
-		t.Errorf("%v, %v", keys, err)
+	weakSet, err := parseKeys([]byte(weak))
+	if err != nil || len(weakSet.keys) != 0 {
+		t.Fatalf("%v, %v", weakSet, err)
+	}
+	h.issuer.Handle(federationtest.KeysPath, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, weak) })
+	h.clock.advance(keysFresh)
+	token := h.issuer.MintWith(&federationtest.Key{ID: "weak", Algorithm: jose.RS256, Private: federationtest.NewKey(t, jose.RS256).Private}, nil)
+	if _, err := h.verify(token); err == nil || !strings.HasSuffix(err.Error(), ": an RSA key of 1024 bits is not accepted; it must have 2048 to 8192") {
+		t.Errorf("a token of the weak key: %v", err)
 	}
 }
 

@@ -3,9 +3,11 @@ package federation
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,7 +34,9 @@ const (
 
 // keySet is what a provider published at one time. It never changes.
 type keySet struct {
-	keys      []jose.JSONWebKey
+	keys []jose.JSONWebKey
+	// refused are why RSA keys were left out that are of the right use, by their names.
+	refused   map[string]error
 	fetchedAt time.Time
 }
 
@@ -65,7 +69,7 @@ func keyFits(key any, algorithm string) bool {
 }
 
 // parseKeys reads a key set. Keys that are not for verifying signatures, or not of a type that is accepted, are left out.
-func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
+func parseKeys(data []byte) (*keySet, error) {
 	document, err := strictjson.Parse(data, maxTokenDepth)
 	if err != nil {
 		return nil, err
@@ -77,13 +81,33 @@ func parseKeys(data []byte) ([]jose.JSONWebKey, error) {
 	if list.Len() > 2*maxKeys {
 		return nil, errors.New("the key set has too many keys")
 	}
-	var out []jose.JSONWebKey
+	set := &keySet{refused: map[string]error{}}
 	for _, v := range list.Items() {
-		if k, ok := parseKey(v); ok {
-			out = append(out, k)
+		k, ok := parseKey(v)
+		if !ok {
+			continue
 		}
+		if key, ok := k.Key.(*rsa.PublicKey); ok {
+			if err := checkRSA(key); err != nil {
+				set.refused[k.KeyID] = err
+				continue
+			}
+		}
+		set.keys = append(set.keys, k)
 	}
-	return out, nil
+	return set, nil
+}
+
+// checkRSA says why signatures of an RSA key are not accepted; nil if they are.
+func checkRSA(key *rsa.PublicKey) error {
+	bits := key.N.BitLen()
+	if bits < minRSA || bits > maxRSA {
+		return fmt.Errorf("an RSA key of %d bits is not accepted; it must have %d to %d", bits, minRSA, maxRSA)
+	}
+	if fips140.Enforced() && (bits%2 == 1 || key.E <= 1<<16 || key.E%2 == 0) {
+		return errors.New("an RSA key of an odd number of bits, or with an exponent that is even or below 65537, is not accepted while FIPS 140-3 is enforced")
+	}
+	return nil
 }
 
 func parseKey(v strictjson.Value) (jose.JSONWebKey, bool) {
@@ -91,14 +115,15 @@ func parseKey(v strictjson.Value) (jose.JSONWebKey, bool) {
 	if use := v.Member("use"); use.Kind() == strictjson.String && use.String() != "sig" {
 		return k, false
 	}
+	var err error
+	// A key may come with its certificate, whose SHA-1 thumbprint is computed then. It is no more than a name for it.
+	fips140.WithoutEnforcement(func() { err = json.Unmarshal(v.Raw(), &k) })
 	// A private key that was published is not public: others may sign with it.
-	if err := json.Unmarshal(v.Raw(), &k); err != nil || !k.Valid() || !k.IsPublic() {
+	if err != nil || !k.Valid() || !k.IsPublic() {
 		return k, false
 	}
-	switch key := k.Key.(type) {
-	case *rsa.PublicKey:
-		return k, key.N.BitLen() >= minRSA && key.N.BitLen() <= maxRSA
-	case *ecdsa.PublicKey:
+	switch k.Key.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey:
 		return k, true
 	}
 	return k, false

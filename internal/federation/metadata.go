@@ -60,6 +60,10 @@ func ParseMetadata(document string) (*Metadata, error) {
 	case m.EntityID == "":
 		return nil, badMetadata(errors.New("there is no entityID"))
 	case len(m.Certificates) == 0:
+		if r.refused != nil {
+			// An administrator who brings a document that others take is told at once.
+			return nil, &Error{InvalidInput, "Could not parse metadata: the certificate of the identity provider can't be used: " + r.refused.Error(), nil}
+		}
 		return nil, badMetadata(errors.New("there is no certificate of an identity provider to sign with"))
 	}
 	return r.metadata, nil
@@ -75,6 +79,7 @@ type metadataReader struct {
 	open        []xml.Name
 	signs       bool // the key that is being read is one to sign with
 	certificate strings.Builder
+	refused     error // why a certificate was left out
 }
 
 // The elements of the document that matter.
@@ -158,7 +163,7 @@ func (r *metadataReader) add() error {
 		return errors.New("a certificate can't be read")
 	}
 	m := r.metadata
-	if !strong(certificate) || slices.ContainsFunc(m.Certificates, certificate.Equal) {
+	if r.refused = checkCertificate(certificate); r.refused != nil || slices.ContainsFunc(m.Certificates, certificate.Equal) {
 		return nil
 	}
 	if len(m.Certificates) == maxCertificates {
@@ -168,10 +173,13 @@ func (r *metadataReader) add() error {
 	return nil
 }
 
-// strong reports whether signatures of a certificate's key are accepted.
-func strong(c *x509.Certificate) bool {
+// checkCertificate says why signatures of a certificate's key are not accepted; nil if they are.
+func checkCertificate(c *x509.Certificate) error {
 	key, ok := c.PublicKey.(*rsa.PublicKey)
-	return ok && key.N.BitLen() >= minRSA && key.N.BitLen() <= maxRSA
+	if !ok {
+		return errors.New("a key that is not of RSA is not accepted")
+	}
+	return checkRSA(key)
 }
 
 func attributeOf(t xml.StartElement, name string) string {

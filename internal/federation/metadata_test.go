@@ -105,6 +105,9 @@ func TestRefusedMetadata(t *testing.T) {
 			t.Errorf("%s: %+v", what, m)
 		}
 	}
+	_, err = ParseMetadata(idp.Metadata(setText("X509Certificate", base64.StdEncoding.EncodeToString(der))))
+	wantRefusal(t, "a certificate of EC", err, InvalidInput,
+		"Could not parse metadata: the certificate of the identity provider can't be used: a key that is not of RSA is not accepted")
 	many := idp.Metadata(func(r *etree.Element) {
 		k := federationtest.Find(r, "KeyDescriptor")
 		for range maxCertificates {

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -108,7 +109,7 @@ var algorithms = []jose.SignatureAlgorithm{
 func (t *token) verifySignature(set *keySet) error {
 	keys := set.fitting(t)
 	if len(keys) == 0 {
-		return noKey(errors.New("the provider has no key that fits the token"))
+		return noKey(cmp.Or(set.refused[t.keyID()], errors.New("the provider has no key that fits the token")))
 	}
 	if slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool {
 		_, err := t.signed.Verify(k.Key)

@@ -152,6 +152,9 @@ func checkSignature(signed, signature *etree.Element) error {
 	if uri, _ := attribute(reference, "URI"); id == "" || uri != "#"+id {
 		return errors.New("the signature is of another element")
 	}
+	if usesSHA1(info, "SignatureMethod") || usesSHA1(reference, "DigestMethod") {
+		return errors.New("the signature is made with SHA-1, which is not accepted")
+	}
 	if !usesOne(info, "CanonicalizationMethod", canonical) || !usesOne(info, "SignatureMethod", signatureMethods...) ||
 		!usesOne(reference, "DigestMethod", digestMethods...) {
 		return errors.New("the signature is of an algorithm that is not accepted")
@@ -182,6 +185,14 @@ func usesOne(e *etree.Element, name string, accepted ...string) bool {
 	}
 	algorithm, _ := attribute(method, "Algorithm")
 	return slices.Contains(accepted, algorithm)
+}
+
+// usesSHA1 reports whether an element has a method of a name that is made of SHA-1, of which people want to be told.
+func usesSHA1(e *etree.Element, name string) bool {
+	return slices.ContainsFunc(children(e, nsSignature, name), func(method *etree.Element) bool {
+		algorithm, _ := attribute(method, "Algorithm")
+		return strings.HasSuffix(algorithm, "sha1")
+	})
 }
 
 // verifyWith verifies the signature in an element with a certificate, whatever certificate the signature itself names.

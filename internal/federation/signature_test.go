@@ -27,6 +27,7 @@ const (
 	reasonReference = "the signature does not have exactly one reference"
 	reasonElement   = "the signature is of another element"
 	reasonAlgorithm = "the signature is of an algorithm that is not accepted"
+	reasonSHA1      = "the signature is made with SHA-1, which is not accepted"
 	reasonTransform = "the signature has transforms that are not accepted"
 	reasonPlace     = "the response has elements where they don't belong"
 	reasonStray     = "the response has a signature where it doesn't belong"
@@ -84,9 +85,9 @@ func TestSignatures(t *testing.T) {
 		"XPath":                {set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"), reasonTransform},
 		"XSLT":                 {set("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"), reasonTransform},
 		"inclusive form":       {set("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"), reasonAlgorithm},
-		"SHA-1":                {set("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"), reasonAlgorithm},
-		"RSA with SHA-1":       {set("SignatureMethod", "Algorithm", dsig.RSASHA1SignatureMethod), reasonAlgorithm},
-		"HMAC":                 {set("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"), reasonAlgorithm},
+		"SHA-1":                {set("DigestMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1"), reasonSHA1},
+		"RSA with SHA-1":       {set("SignatureMethod", "Algorithm", dsig.RSASHA1SignatureMethod), reasonSHA1},
+		"HMAC":                 {set("SignatureMethod", "Algorithm", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"), reasonSHA1},
 		"two signatures": {func(r *etree.Element) {
 			signature(r).Parent().AddChild(signature(r).Copy())
 		}, "an element has more than one signature"},

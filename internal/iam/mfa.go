@@ -50,9 +50,12 @@ func NoMFADevice(serial string) *Error {
 }
 
 // CreateMFADevice makes a device that is assigned to nobody yet, and returns its seed in base32, which is never shown
-// again. The error is of code EntityAlreadyExists, LimitExceeded or ValidationError.
+// again. The error is of code EntityAlreadyExists, LimitExceeded, ValidationError or, while FIPS 140-3 is enforced, InvalidInput.
 func (s *Store) CreateMFADevice(tx *store.Tx, account, path, name string) (d MFADevice, seed secret.Text, err error) {
 	d = MFADevice{Account: account, Name: name, Path: OrRoot(path), CreatedAt: s.now()}
+	if err := unlessFIPS(errFIPSDevice); err != nil {
+		return d, seed, err
+	}
 	if len(d.Serial()) > maxSerial {
 		return d, seed, Errorf(ValidationError, "The path and the name of a virtual MFA device must not be longer together than its serial number may be, which is %d characters.", maxSerial)
 	}
@@ -159,6 +162,9 @@ var errNoCodes = Errorf(InvalidAuthenticationCode, "Authentication code for devi
 
 // synchronise finds the step in which the device showed the second of two codes, one right after the other.
 func (s *Store) synchronise(d *MFADevice, code1, code2 string) error {
+	if err := unlessFIPS(errFIPSCodes); err != nil {
+		return err
+	}
 	seed, err := s.seedOf(d)
 	if err != nil {
 		return err
@@ -280,6 +286,9 @@ func (s *Store) stepOf(tx *store.Tx, owner, serial, code string) (step int64, er
 		return 0, errWrongDevice
 	}
 	if err != nil {
+		return 0, err
+	}
+	if err := unlessFIPS(errFIPSSignIn); err != nil {
 		return 0, err
 	}
 	seed, err := s.seedOf(&d)

@@ -40,7 +40,7 @@ func TestReportTellsPasswordRotationAndMFA(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		d, _, err := s.CreateMFADevice(tx, account, "", "phone")
+		d, _, err := createDevice(s, tx, "", "phone")
 		if err != nil {
 			return err
 		}

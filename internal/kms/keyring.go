@@ -39,10 +39,10 @@ type Purpose string
 // The purposes of service keys.
 const (
 	PurposeECR     Purpose = "ecr"     // data keys of repositories and layers, by account and region
-	PurposeKMS     Purpose = "kms"     // material of customer keys, by account and region
 	PurposeToken   Purpose = "token"   // registry tokens, download addresses and page tokens
 	PurposeSecrets Purpose = "secrets" // secret access keys
 	PurposeTrail   Purpose = "trail"   // records of the trail
+	PurposeKMS     Purpose = "kms"     // material of the keys of KMS, by account and region
 )
 
 // Context is the encryption context of a wrapped key: it must be given again, equal, to unwrap.
@@ -86,8 +86,6 @@ type service struct {
 
 // topic is that of changes to the service keys.
 const topic = "keys"
-
-const wrapVersion = 1
 
 // Open reads the keys, on first use of the database makes it an installation of this root, and makes the service keys that
 // the scopes ask for and that don't exist yet. Data of before there were installation keys is brought over. The error is
@@ -273,46 +271,24 @@ func (k *Keyring) GenerateDataKey(scope Scope, c Context) (seal.Key, []byte, err
 // Wrap wraps a data key under the service key of the scope. The error is ErrNoKey or
 // ErrRootUnavailable.
 func (k *Keyring) Wrap(scope Scope, key seal.Key, c Context) ([]byte, error) {
-	if err := k.guard(scope.Purpose); err != nil {
-		return nil, err
-	}
-	id, wrapping, ok := k.find(scope)
-	if !ok {
-		return nil, noKey(scope)
-	}
 	raw := key.Bytes()
 	if raw == nil {
 		return nil, errors.New("there is no data key to wrap")
 	}
-	header := append([]byte{wrapVersion}, id[:]...)
-	sealed, err := seal.SealBytes(wrapping, encodeContext(header, c), raw)
-	if err != nil {
-		return nil, err
-	}
-	return append(header, sealed...), nil
+	return k.seal(wrapVersion, scope, raw, c)
 }
 
 // Unwrap opens a wrapped data key. The error is ErrUnwrap or ErrRootUnavailable.
 func (k *Keyring) Unwrap(wrapped []byte, c Context) (seal.Key, error) {
-	const header = 1 + len(KeyID{})
-	if len(wrapped) < header || wrapped[0] != wrapVersion {
-		return seal.Key{}, fmt.Errorf("%w: unknown format", ErrUnwrap)
-	}
-	k.mu.RLock()
-	found, ok := k.byID[KeyID(wrapped[1:header])]
-	k.mu.RUnlock()
-	if !ok {
-		return seal.Key{}, fmt.Errorf("%w: its service key is gone", ErrUnwrap)
-	}
-	if err := k.guard(found.purpose); err != nil {
-		return seal.Key{}, err
-	}
-	raw, err := seal.OpenBytes(found.Key, encodeContext(wrapped[:header:header], c), wrapped[header:])
+	raw, err := k.open(wrapVersion, wrapped, c)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("%w: it was altered or belongs to other data", ErrUnwrap)
+		return seal.Key{}, err
 	}
 	return seal.KeyFromBytes(raw)
 }
+
+// Ready reports whether data keys open now, for what was opened before and is kept. The error is ErrRootUnavailable.
+func (k *Keyring) Ready() error { return k.guard(PurposeECR) }
 
 // Encode appends the context to prefix as the additional data of a cipher: contexts that differ never encode alike.
 func (c Context) Encode(prefix []byte) []byte { return encodeContext(prefix, c) }

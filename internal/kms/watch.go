@@ -143,10 +143,10 @@ func (k *Keyring) Beat(ctx context.Context) error {
 	case err == nil:
 		k.health.outage.Store(nil)
 	case before == nil:
-		k.health.outage.Store(&outage{since: k.health.now(), refused: refused(err), err: err})
+		k.health.outage.Store(&outage{since: k.health.now(), refused: saidNo(err), err: err})
 	default:
 		// A root that refused and is then unreachable has not taken that back.
-		k.health.outage.Store(&outage{since: before.since, refused: refused(err) || before.refused, err: err})
+		k.health.outage.Store(&outage{since: before.since, refused: saidNo(err) || before.refused, err: err})
 	}
 	if w := k.health.watch.Load(); w != nil && w.Report != nil && (err == nil) != (before == nil) {
 		w.Report(k.Outage())
@@ -154,8 +154,8 @@ func (k *Keyring) Beat(ctx context.Context) error {
 	return err
 }
 
-// refused tells an answer from none.
-func refused(err error) bool { return errors.Is(err, ErrRootRefused) || errors.Is(err, ErrWrongRoot) }
+// saidNo tells an answer from none.
+func saidNo(err error) bool { return errors.Is(err, ErrRootRefused) || errors.Is(err, ErrWrongRoot) }
 
 // ask unwraps the installation key. If another server put a new one in its place meanwhile, it begins anew.
 func (k *Keyring) ask(ctx context.Context) error {
@@ -166,7 +166,7 @@ func (k *Keyring) ask(ctx context.Context) error {
 	}
 	for range 3 {
 		err := k.askFor(ctx, stored)
-		if err == nil || !refused(err) {
+		if err == nil || !saidNo(err) {
 			return err
 		}
 		again, viewErr := k.storedRecord(ctx)
@@ -197,7 +197,7 @@ func (k *Keyring) askFor(ctx context.Context, stored record) error {
 	}
 	key, err := stored.open(ctx, root, k.installation)
 	if err != nil {
-		if !refused(err) && !errors.Is(err, ErrRootUnavailable) {
+		if !saidNo(err) && !errors.Is(err, ErrRootUnavailable) {
 			return fmt.Errorf("%w: %w", ErrRootUnavailable, err)
 		}
 		return err

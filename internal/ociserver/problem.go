@@ -39,7 +39,10 @@ func (x *exchange) explain(err error) *response {
 	var read *registry.ReadError
 	var syntax *rangeSyntaxError
 	var deleting *deleteError
+	var key *registry.KeyError
 	switch {
+	case errors.As(err, &key):
+		return problem(http.StatusForbidden, "DENIED", ecrtext.Key(key))
 	case errors.As(err, &request):
 		p := problem(request.Status, request.Code, request.Message)
 		p.allow = strings.Join(request.Allow, ", ")

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/coffer-registry/coffer/internal/arn"
@@ -47,6 +49,8 @@ type evaluation struct {
 	own      ResourceSet // what is attached to the resource
 	in       contexts
 	foreign  bool // the resource belongs to another account than the caller
+	// encryption is the encryption context that grants look at.
+	encryption map[string]string
 }
 
 func newEvaluation(r *Request, s *PolicySet) evaluation {
@@ -59,8 +63,30 @@ func (e *evaluation) ask(q *Question) {
 	e.service, e.name, _ = strings.Cut(e.action, ":")
 	e.target = newTarget(q.Resource.ARN)
 	e.own = e.set.Resources[q.Resource]
+	e.encryption = e.request.EncryptionContext
+	if q.Own != nil {
+		e.alone(q.Own)
+	}
 	e.in = contexts{e.own.Context, e.request.Context, e.set.Context}
 	e.foreign = q.Resource.Account == "" || q.Resource.Account != e.Account
+}
+
+// alone takes in what a question has for itself.
+func (e *evaluation) alone(own *Own) {
+	if len(own.Context) > 0 {
+		context := maps.Clone(e.own.Context)
+		if context == nil {
+			context = Context{}
+		}
+		maps.Copy(context, own.Context)
+		e.own.Context = context
+	}
+	if own.EncryptionContext != nil {
+		e.encryption = own.EncryptionContext
+	}
+	if len(own.Grants) > 0 {
+		e.own.Grants = slices.Concat(e.own.Grants, own.Grants)
+	}
 }
 
 func (e *evaluation) answer(q *Question) Decision {
@@ -161,7 +187,7 @@ func (e *evaluation) weighResource(v *verdicts) (Reason, *statement) {
 	}
 	for i := range e.own.Grants {
 		g := &e.own.Grants[i]
-		if s := g.match(e.action, e.request.EncryptionContext, &e.caller); s != unnamed && v.grant[s] == nil {
+		if s := g.match(e.action, e.encryption, &e.caller); s != unnamed && v.grant[s] == nil {
 			v.grant[s] = g
 		}
 	}

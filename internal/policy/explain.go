@@ -175,7 +175,7 @@ func (e *evaluation) explainLayer(l layer, x *Explanation, missing spellings) Ou
 			}
 		}
 		for i := range l.grants {
-			if g := &l.grants[i]; !l.mute && g.match(e.action, e.request.EncryptionContext, &e.caller) != unnamed {
+			if g := &l.grants[i]; !l.mute && g.match(e.action, e.encryption, &e.caller) != unnamed {
 				x.Matched = append(x.Matched, Match{Statement: Statement{Policy: g.ID}, Layer: ReasonGrant})
 				allowed = true
 			}

@@ -10,7 +10,7 @@ var keyNames = spelled(`aws:CalledVia aws:CalledViaFirst aws:CalledViaLast aws:C
 	aws:ResourceTag/ aws:SecureTransport aws:SourceAccount aws:SourceArn aws:SourceIdentity aws:SourceIp aws:SourceOrgID
 	aws:SourceOrgPaths aws:SourceVpc aws:SourceVpcArn aws:SourceVpce aws:TagKeys aws:TokenIssueTime aws:UserAgent
 	aws:ViaAWSService aws:VpceAccount aws:VpceOrgID aws:VpceOrgPaths aws:VpcSourceIp
-	coffer:ImageDigestOnly coffer:ImageTag ecr:AccountSetting ecr:ResourceTag/ iam:AssociatedResourceArn iam:AWSServiceName iam:OrganizationsPolicyId
+	coffer:ClientCertSubject coffer:ImageDigestOnly coffer:ImageTag ecr:AccountSetting ecr:ResourceTag/ iam:AssociatedResourceArn iam:AWSServiceName iam:OrganizationsPolicyId
 	iam:PassedToService iam:PermissionsBoundary iam:PolicyARN iam:ResourceTag/ identitystore:UserId kms:CallerAccount
 	kms:EncryptionContext: kms:EncryptionContextKeys kms:GrantIsForAWSResource kms:GrantOperations kms:KeySpec kms:KeyUsage
 	kms:RequestAlias kms:ResourceAliases kms:ViaService sts:AWSServiceName sts:DurationSeconds sts:ExternalId

@@ -105,6 +105,18 @@ type Question struct {
 	// Action is an IAM action such as "ecr:PutImage".
 	Action   string
 	Resource Resource
+	// Own is what this question alone has; nil for nothing.
+	Own *Own
+}
+
+// Own is what one of several questions of a request has for itself.
+type Own struct {
+	// Context holds condition keys, which come before those of the resource and the request.
+	Context Context
+	// EncryptionContext takes the place of the request's, unless it is nil.
+	EncryptionContext map[string]string
+	// Grants are added to those of the resource.
+	Grants []Grant
 }
 
 // Ask makes the questions of several actions on several resources.
@@ -112,7 +124,7 @@ func Ask(actions []string, resources ...Resource) []Question {
 	questions := make([]Question, 0, len(actions)*len(resources))
 	for _, action := range actions {
 		for _, resource := range resources {
-			questions = append(questions, Question{action, resource})
+			questions = append(questions, Question{Action: action, Resource: resource})
 		}
 	}
 	return questions

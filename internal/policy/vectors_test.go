@@ -125,7 +125,7 @@ func (v *vector) evaluate(t *testing.T) Decision {
 		in.Put(key, contextValues(t, raw)...)
 	}
 	return Evaluate(Request{Principal: v.principal(t), Context: in, EncryptionContext: v.Request.EncryptionContext,
-		Questions: []Question{{v.Request.Action, resource}}}, set)
+		Questions: []Question{{Action: v.Request.Action, Resource: resource}}}, set)
 }
 
 func (v *vector) principal(t *testing.T) Principal {

@@ -19,13 +19,15 @@ type Checked struct {
 	Bytes int64
 	// Orphans are objects that no row refers to: harmless, and swept in time.
 	Orphans int64
+	// Closed are repositories whose customer keys can't be used now, so that what is in them could not be checked.
+	Closed int64
 }
 
 // Check holds every row against every other row, object and key that it depends on, and reads every byte. It tells fault
 // in one sentence of each thing that is wrong, and progress now and then how far it is. Nothing may write meanwhile. The
 // error is one that keeps the check from going on.
 func (r *Registry) Check(ctx context.Context, fault func(string), progress func(Checked)) (Checked, error) {
-	c := &checker{r: r, ctx: ctx, fault: fault, progress: progress, parts: map[string]int64{}}
+	c := &checker{r: r, ctx: ctx, fault: fault, progress: progress, parts: map[string]int64{}, closed: map[int64]bool{}}
 	err := errors.Join(c.registries(), c.repositories(), c.policies(), c.layers(), c.uploads(), c.garbage(), c.objects())
 	return c.done, err
 }
@@ -45,6 +47,19 @@ type checker struct {
 	done     Checked
 	// parts holds, by object, how many sealed bytes an unfinished upload needs.
 	parts map[string]int64
+	// closed are the repositories whose keys don't open.
+	closed map[int64]bool
+}
+
+// close notes that the key of a repository doesn't open, which is a fault unless its customer key forbids it.
+func (c *checker) close(repo Repository, err error) {
+	c.closed[repo.id] = true
+	var refused *KeyError
+	if errors.As(err, &refused) {
+		c.done.Closed++
+		return
+	}
+	c.faultf("%s: %v", repo.label(), err)
 }
 
 func (c *checker) faultf(format string, args ...any) { c.fault(fmt.Sprintf(format, args...)) }
@@ -79,15 +94,7 @@ func (c *checker) registries() error {
 
 func (c *checker) repositories() error {
 	for after := int64(0); ; {
-		var ids []int64
-		err := c.r.db.View(c.ctx, func(tx *store.Tx) error {
-			rows, err := tx.Query(`SELECT id FROM repository WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2`, after, checkPage)
-			if err != nil {
-				return err
-			}
-			ids, err = store.Collect(rows, store.Value[int64])
-			return err
-		})
+		ids, err := c.r.liveRepositories(c.ctx, after)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -102,13 +109,13 @@ func (c *checker) repositories() error {
 
 func (c *checker) repository(id int64) error {
 	c.done.Repositories++
-	var repo Repository
-	err := c.r.db.View(c.ctx, func(tx *store.Tx) (err error) {
-		repo, err = c.r.scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, id))
-		return err
-	})
+	repo, err := c.owner(id)
 	if err != nil {
 		c.faultf("repository %d: %v", id, err)
+		return c.ctx.Err()
+	}
+	if err := c.r.Usable(repo); err != nil {
+		c.close(repo, err)
 		return c.ctx.Err()
 	}
 	images := int64(0)
@@ -265,6 +272,9 @@ func (c *checker) layers() error {
 		}
 		for _, l := range page {
 			after, repository, digest = l.object, l.repository, string(l.Digest)
+			if c.closed[l.repository] {
+				continue
+			}
 			c.done.Layers++
 			key, where, ok, err := c.layerKey(l)
 			if err != nil {
@@ -299,7 +309,7 @@ func (c *checker) layerKey(l ownedLayer) (key seal.Key, where string, ok bool, e
 		return key, "", false, err
 	}
 	where = fmt.Sprintf("%s, layer %s", repo.label(), l.Digest)
-	key, err = c.r.keys.Unwrap(l.wrapped, objectContext(repo, l.object))
+	key, err = c.r.objectKey(repo, l.object, l.wrapped)
 	if err != nil {
 		c.faultf("%s: %v", where, err)
 		return key, where, false, nil
@@ -307,13 +317,9 @@ func (c *checker) layerKey(l ownedLayer) (key seal.Key, where string, ok bool, e
 	return key, where, true, nil
 }
 
-// owner finds the repository that a row belongs to. Of one whose key doesn't open only the name is known.
+// owner finds the repository that a row belongs to.
 func (c *checker) owner(id int64) (repo Repository, err error) {
-	err = c.r.db.View(c.ctx, func(tx *store.Tx) error {
-		return tx.QueryRow(`SELECT account, region, name FROM repository WHERE id = $1`, id).
-			Scan(&repo.Registry.Account, &repo.Registry.Region, &repo.Name)
-	})
-	if err != nil {
+	if repo, err = c.r.byID(c.ctx, id); err != nil {
 		return repo, fmt.Errorf("look up repository %d: %w", id, err)
 	}
 	return repo, nil
@@ -359,6 +365,9 @@ func (c *checker) uploads() error {
 		}
 		for _, u := range page {
 			after = u.ID
+			if c.closed[u.repository] {
+				continue
+			}
 			c.done.Uploads++
 			if err := c.upload(u.Upload, u.repository); err != nil {
 				c.faultf("upload %s: %v", u.ID, err)
@@ -368,18 +377,14 @@ func (c *checker) uploads() error {
 }
 
 func (c *checker) upload(u Upload, repository int64) error {
-	var repo Repository
-	err := c.r.db.View(c.ctx, func(tx *store.Tx) (err error) {
-		repo, err = c.r.scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, repository))
-		return err
-	})
+	repo, err := c.owner(repository)
 	if err != nil {
 		return err
 	}
-	if _, err := c.r.keys.Unwrap(u.wrapped, objectContext(repo, u.object)); err != nil {
+	if _, err := c.r.objectKey(repo, u.object, u.wrapped); err != nil {
 		return err
 	}
-	p, err := u.openProgress(repo)
+	p, err := c.r.openProgress(u, repo)
 	if err != nil {
 		return err
 	}

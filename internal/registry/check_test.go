@@ -123,7 +123,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			return c.sql(`UPDATE manifest SET body = $1 WHERE digest = $2`, make([]byte, 100), string(c.index))
 		}, []string{"sealed data was altered"}},
 		"a manifest of another digest": {func(c *checked) func() {
-			sealed, err := seal.SealBytes(c.app.key, rowContext("manifest", c.app.id, string(c.index)), []byte("{}"))
+			key, err := c.key(c.app)
+			c.must(err)
+			sealed, err := seal.SealBytes(key, rowContext("manifest", c.app.id, string(c.index)), []byte("{}"))
 			c.must(err)
 			return c.sql(`UPDATE manifest SET body = $1 WHERE digest = $2`, sealed, string(c.index))
 		}, []string{"its manifest has the digest " + string(oci.DigestOf([]byte("{}")))}},

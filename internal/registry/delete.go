@@ -21,6 +21,7 @@ const (
 	FailureInvalidTag        FailureCode = "InvalidImageTag"
 	FailureTagMismatch       FailureCode = "ImageTagDoesNotMatchDigest"
 	FailureNotFound          FailureCode = "ImageNotFound"
+	FailureKey               FailureCode = "KmsError"
 	FailureMissing           FailureCode = "MissingDigestAndTag"
 	FailureReferencedByIndex FailureCode = "ImageReferencedByManifestList"
 )

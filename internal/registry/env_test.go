@@ -70,8 +70,9 @@ type env struct {
 	db    *store.DB
 	blobs *blobtest.Faulty
 
-	limits Limits
-	root   kms.Root
+	limits   Limits
+	root     kms.Root
+	customer *customerKeys
 }
 
 // newEnv starts a registry. Times of files are real, so the clock begins in the present.
@@ -84,7 +85,7 @@ func newEnv(t testing.TB, changes map[Limit]int64) *env {
 
 func startEnv(t failer, dir string, changes map[Limit]int64) *env {
 	t.Helper()
-	e := &env{t: t, dir: dir, clock: &clock{now: time.Now().Truncate(time.Microsecond)}}
+	e := &env{t: t, dir: dir, clock: &clock{now: time.Now().Truncate(time.Microsecond)}, customer: newCustomerKeys()}
 	named := map[string]int64{}
 	for limit, value := range changes {
 		named[string(limit)] = value
@@ -129,7 +130,7 @@ func (e *env) start() {
 	}
 	keys, err := kms.Open(ctx, e.db, e.root, scopes)
 	e.must(err)
-	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Limits: e.limits, Now: e.clock.Now})
+	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Customer: e.customer, Limits: e.limits, Now: e.clock.Now})
 }
 
 func (e *env) databasePath() string { return filepath.Join(e.dir, "db", store.FileName) }
@@ -144,7 +145,7 @@ func (e *env) stop() {
 // clone starts a registry on a copy of the data of one that is stopped.
 func (e *env) clone(t testing.TB) *env {
 	t.Helper()
-	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root}
+	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root, customer: e.customer}
 	c.must(os.CopyFS(c.dir, os.DirFS(e.dir)))
 	c.start()
 	return c

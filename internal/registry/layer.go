@@ -127,7 +127,7 @@ func (r *Registry) MountLayer(tx *store.Tx, from, to Repository, digest oci.Dige
 	if err != nil {
 		return Layer{}, err
 	}
-	domain, err := r.keys.Domain(to.Registry.keyScope())
+	domain, err := r.domain(to)
 	if err != nil {
 		return Layer{}, err
 	}
@@ -139,11 +139,15 @@ func (r *Registry) MountLayer(tx *store.Tx, from, to Repository, digest oci.Dige
 
 // linkLayer adds to a repository a layer that shares the object of another repository's.
 func (r *Registry) linkLayer(tx *store.Tx, from, to Repository, l Layer) (Layer, error) {
-	key, err := r.keys.Unwrap(l.wrapped, objectContext(from, l.object))
+	key, err := r.objectKey(from, l.object, l.wrapped)
 	if err != nil {
 		return Layer{}, fmt.Errorf("unwrap the key of layer %s: %w", l.Digest, err)
 	}
-	if l.wrapped, err = r.keys.Wrap(to.Registry.keyScope(), key, objectContext(to, l.object)); err != nil {
+	under, err := r.key(to)
+	if err != nil {
+		return Layer{}, err
+	}
+	if l.wrapped, err = wrapObjectKey(under, to, l.object, key); err != nil {
 		return Layer{}, err
 	}
 	return r.insertLayer(tx, to, l)

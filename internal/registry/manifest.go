@@ -94,8 +94,12 @@ func (r *Registry) tagDigest(tx *store.Tx, repository int64, tag string) (oci.Di
 }
 
 // Manifest finds the manifest of an image by its digest, from memory if it can. What it returns is shared: don't change
-// it. The error is ErrImageNotFound.
+// it. The error is ErrImageNotFound or *KeyError.
 func (r *Registry) Manifest(ctx context.Context, repo Repository, digest oci.Digest) (*Manifest, error) {
+	// What is in memory is not to be had either while the key of the repository can't be used.
+	if err := r.Usable(repo); err != nil {
+		return nil, err
+	}
 	return r.manifests.get(imageKey{repo.id, digest}, func() (m *Manifest, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			m, err = r.manifest(tx, repo, digest)
@@ -126,7 +130,11 @@ func (r *Registry) manifestBody(tx *store.Tx, repo Repository, digest oci.Digest
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s: %w", digest, err)
 	}
-	body, err := seal.OpenBytes(repo.key, rowContext("manifest", repo.id, string(digest)), sealed)
+	key, err := r.key(repo)
+	if err != nil {
+		return nil, err
+	}
+	body, err := seal.OpenBytes(key, rowContext("manifest", repo.id, string(digest)), sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open manifest %s: %w", digest, err)
 	}

@@ -31,7 +31,7 @@ func (l *LayerReader) Close() error { return errors.Join(l.Reader.Close(), l.obj
 
 // OpenLayer opens the bytes of a layer. Close the reader. The error is ErrLayerNotFound if the layer was swept meanwhile.
 func (r *Registry) OpenLayer(ctx context.Context, repo Repository, l Layer) (*LayerReader, error) {
-	key, err := r.keys.Unwrap(l.wrapped, objectContext(repo, l.object))
+	key, err := r.objectKey(repo, l.object, l.wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("unwrap the key of layer %s: %w", l.Digest, err)
 	}

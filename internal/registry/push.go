@@ -178,7 +178,11 @@ func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []L
 	if err := r.linkChildren(tx, repo, p, &image); err != nil {
 		return Image{}, err
 	}
-	sealed, err := seal.SealBytes(repo.key, rowContext("manifest", repo.id, string(p.Digest)), p.Body)
+	key, err := r.key(repo)
+	if err != nil {
+		return Image{}, err
+	}
+	sealed, err := seal.SealBytes(key, rowContext("manifest", repo.id, string(p.Digest)), p.Body)
 	if err != nil {
 		return Image{}, err
 	}

@@ -33,7 +33,9 @@ type Config struct {
 	DB      *store.DB
 	Blobs   blob.Store
 	Keyring *kms.Keyring
-	Limits  Limits
+	// Customer uses the customer keys of repositories; nil knows none.
+	Customer CustomerKeys
+	Limits   Limits
 	// Resolve finds unique ids by ARNs for the policies that are put, and PrincipalName ARNs by unique ids for those that are
 	// shown; nil knows nobody.
 	Resolve, PrincipalName PrincipalNames
@@ -48,6 +50,9 @@ type Registry struct {
 	keys   *kms.Keyring
 	limits Limits
 	now    func() time.Time
+
+	customer CustomerKeys
+	open     openKeys
 
 	resolve, principalName PrincipalNames
 
@@ -95,7 +100,7 @@ func New(c Config) *Registry {
 		now = time.Now
 	}
 	r := &Registry{
-		db: c.DB, blobs: c.Blobs, keys: c.Keyring, limits: c.Limits, now: now,
+		db: c.DB, blobs: c.Blobs, keys: c.Keyring, customer: c.Customer, limits: c.Limits, now: now,
 		slots:        make(chan struct{}, max(1, c.Limits.Get(ConcurrentUploads))),
 		repositories: newCache[repositoryKey, Repository](repositoryCacheBytes),
 		tags:         newCache[tagKey, oci.Digest](tagCacheBytes),
@@ -111,7 +116,12 @@ func New(c Config) *Registry {
 	if r.principalName == nil {
 		r.principalName = nobody
 	}
+	if r.customer == nil {
+		r.customer = noCustomerKeys{}
+	}
+	r.open.cache = newCache[int64, openKey](openKeyCacheBytes)
 	c.DB.Subscribe(r.epochs.end)
+	c.DB.Subscribe(r.customerKeyChanged)
 	return r
 }
 

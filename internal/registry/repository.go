@@ -8,12 +8,8 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/arn"
-	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
 )
-
-// EncryptionAES256 is the encryption under a service key, the only one yet.
-const EncryptionAES256 = "AES256"
 
 // Repository holds images and layers under one name, settings and key.
 type Repository struct {
@@ -24,12 +20,11 @@ type Repository struct {
 	// Filters are the exclusion filters of a mutability with exclusion, nil otherwise.
 	Filters    []string
 	ScanOnPush bool
-	// Encryption is EncryptionAES256.
-	Encryption string
+	Encryption Encryption
 
-	id     int64
-	images int64
-	key    seal.Key // of its manifests and upload states
+	id      int64
+	images  int64
+	wrapped wrappedKey
 }
 
 // ARN is the repository's Amazon resource name.
@@ -43,11 +38,12 @@ type NewRepository struct {
 	Mutability Mutability
 	Filters    []string
 	ScanOnPush bool
+	Encryption Encryption
 	Tags       []ResourceTag
 }
 
 // CreateRepository makes a repository. The error is ErrRepositoryExists, *LimitError, *ResourceTagError,
-// ErrFiltersMissing or ErrFiltersUnexpected.
+// *KeyError, ErrFiltersMissing or ErrFiltersUnexpected.
 func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repository, error) {
 	if err := checkMutability(n.Mutability, n.Filters, r.limits); err != nil {
 		return Repository{}, err
@@ -60,23 +56,18 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 	if err := r.countRepository(tx, id); err != nil {
 		return Repository{}, err
 	}
-	key, wrapped, err := r.keys.GenerateDataKey(id.keyScope(), repositoryContext(id, n.Name))
+	encryption, err := checkEncryption(n.Encryption)
 	if err != nil {
 		return Repository{}, err
 	}
 	repo := Repository{
 		Registry: id, Name: n.Name, CreatedAt: r.now(), Mutability: n.Mutability, Filters: n.Filters,
-		ScanOnPush: n.ScanOnPush, Encryption: EncryptionAES256, id: store.NewID(), key: key,
+		ScanOnPush: n.ScanOnPush, Encryption: encryption, id: store.NewID(),
 	}
-	filters, err := json.Marshal(n.Filters)
-	if err != nil {
+	if repo.wrapped, err = r.newRepositoryKey(repo); err != nil {
 		return Repository{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters,
-		scan_on_push, encryption_type, data_key, images) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
-		repo.id, id.Account, id.Region, n.Name, repo.CreatedAt.UnixMicro(), string(n.Mutability), string(filters),
-		boolean(n.ScanOnPush), repo.Encryption, wrapped)
-	if err != nil {
+	if err := insertRepository(tx, repo); err != nil {
 		return Repository{}, fmt.Errorf("create repository %s: %w", n.Name, err)
 	}
 	if err := r.TagRepository(tx, repo, n.Tags); err != nil {
@@ -84,6 +75,23 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 	}
 	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, n.Name}) })
 	return repo, changed(tx, id.Account)
+}
+
+func insertRepository(tx *store.Tx, repo Repository) error {
+	filters, err := json.Marshal(repo.Filters)
+	if err != nil {
+		return err
+	}
+	grants, err := json.Marshal(repo.Encryption.Grants)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters,
+		scan_on_push, encryption_type, data_key, images, kms_key, kms_material, outer_key, grants)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14)`,
+		repo.id, repo.Registry.Account, repo.Registry.Region, repo.Name, repo.CreatedAt.UnixMicro(), string(repo.Mutability), string(filters),
+		boolean(repo.ScanOnPush), repo.Encryption.Type, repo.wrapped.inner, repo.Encryption.Key, repo.wrapped.material, repo.wrapped.outer, string(grants))
+	return err
 }
 
 func (r *Registry) countRepository(tx *store.Tx, id ID) error {
@@ -101,7 +109,7 @@ func (r *Registry) countRepository(tx *store.Tx, id ID) error {
 }
 
 const repositoryColumns = `id, account, region, name, created_at, tag_mutability, mutability_filters, scan_on_push,
-	encryption_type, data_key, images`
+	encryption_type, data_key, images, kms_key, kms_material, outer_key, grants`
 
 // Repository finds a repository by name, as of the transaction. The error is ErrRepositoryNotFound.
 func (r *Registry) Repository(tx *store.Tx, id ID, name string) (Repository, error) {
@@ -111,7 +119,7 @@ func (r *Registry) Repository(tx *store.Tx, id ID, name string) (Repository, err
 func (r *Registry) repository(tx *store.Tx, id ID, name string) (Repository, error) {
 	row := tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE account = $1 AND region = $2 AND name = $3`,
 		id.Account, id.Region, name)
-	repo, err := r.scanRepository(row)
+	repo, err := scanRepository(row)
 	if errors.Is(err, store.ErrNoRows) {
 		return Repository{}, ErrRepositoryNotFound
 	}
@@ -128,17 +136,17 @@ func (r *Registry) Find(ctx context.Context, id ID, name string) (Repository, er
 			repo, err = r.repository(tx, id, name)
 			return err
 		})
-		return repo, 512, err
+		return repo, 1024, err
 	})
 }
 
-func (r *Registry) scanRepository(row store.Scanner) (Repository, error) {
+func scanRepository(row store.Scanner) (Repository, error) {
 	var repo Repository
 	var created, scanOnPush int64
-	var mutability, filters string
-	var wrapped []byte
+	var mutability, filters, grants string
 	err := row.Scan(&repo.id, &repo.Registry.Account, &repo.Registry.Region, &repo.Name, &created, &mutability, &filters,
-		&scanOnPush, &repo.Encryption, &wrapped, &repo.images)
+		&scanOnPush, &repo.Encryption.Type, &repo.wrapped.inner, &repo.images, &repo.Encryption.Key, &repo.wrapped.material,
+		&repo.wrapped.outer, &grants)
 	if err != nil {
 		return Repository{}, err
 	}
@@ -146,9 +154,8 @@ func (r *Registry) scanRepository(row store.Scanner) (Repository, error) {
 	if err := json.Unmarshal([]byte(filters), &repo.Filters); err != nil {
 		return Repository{}, fmt.Errorf("read the filters of repository %s: %w", repo.Name, err)
 	}
-	repo.key, err = r.keys.Unwrap(wrapped, repositoryContext(repo.Registry, repo.Name))
-	if err != nil {
-		return Repository{}, fmt.Errorf("unwrap the key of repository %s: %w", repo.Name, err)
+	if err := json.Unmarshal([]byte(grants), &repo.Encryption.Grants); err != nil {
+		return Repository{}, fmt.Errorf("read the grants of repository %s: %w", repo.Name, err)
 	}
 	return repo, nil
 }
@@ -161,7 +168,7 @@ func (r *Registry) Repositories(tx *store.Tx, id ID, after string, limit int) ([
 	if err != nil {
 		return nil, fmt.Errorf("list repositories: %w", err)
 	}
-	return store.Collect(rows, r.scanRepository)
+	return store.Collect(rows, scanRepository)
 }
 
 // SetMutability changes whether existing tags may be pushed again; it leaves the tags that exist alone. The error is

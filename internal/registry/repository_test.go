@@ -24,7 +24,7 @@ func TestRepositoryKeepsItsSettings(t *testing.T) {
 	} {
 		made := e.createIn(home, n)
 		want := Repository{Registry: home, Name: n.Name, CreatedAt: e.clock.Now(), Mutability: n.Mutability, Filters: n.Filters,
-			ScanOnPush: n.ScanOnPush, Encryption: EncryptionAES256}
+			ScanOnPush: n.ScanOnPush, Encryption: Encryption{Type: EncryptionAES256}}
 		if diff := cmp.Diff(want, made, ignoreInternals); diff != "" {
 			t.Error(diff)
 		}

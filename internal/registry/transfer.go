@@ -82,11 +82,11 @@ func (r *Registry) transfer(ctx context.Context, repo Repository, id string, sto
 }
 
 func (t *Transfer) restore(sink func([]byte) error) (err error) {
-	t.key, err = t.r.keys.Unwrap(t.upload.wrapped, objectContext(t.repo, t.upload.object))
+	t.key, err = t.r.objectKey(t.repo, t.upload.object, t.upload.wrapped)
 	if err != nil {
 		return fmt.Errorf("unwrap the key of upload %s: %w", t.upload.ID, err)
 	}
-	p, err := t.upload.openProgress(t.repo)
+	p, err := t.r.openProgress(t.upload, t.repo)
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (t *Transfer) Pause(ctx context.Context) error {
 	if p.Hash, err = t.hash.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
 		return err
 	}
-	t.upload.sealed, err = sealProgress(t.repo, t.upload.ID, p)
+	t.upload.sealed, err = t.r.sealProgress(t.repo, t.upload.ID, p)
 	return err
 }
 
@@ -423,7 +423,7 @@ func (r *Registry) adoptLayer(tx *store.Tx, repo Repository, u Upload, digest oc
 	} else if !errors.Is(err, ErrLayerNotFound) {
 		return Layer{}, false, false, err
 	}
-	domain, err := r.keys.Domain(repo.Registry.keyScope())
+	domain, err := r.domain(repo)
 	if err != nil {
 		return Layer{}, false, false, err
 	}
@@ -454,7 +454,7 @@ func (r *Registry) twin(tx *store.Tx, domain string, digest oci.Digest) (Layer, 
 	if err != nil {
 		return Layer{}, Repository{}, err
 	}
-	owner, err := r.scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, repository))
+	owner, err := scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, repository))
 	return l, owner, err
 }
 

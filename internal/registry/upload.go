@@ -54,7 +54,7 @@ func (r *Registry) StartUpload(tx *store.Tx, repo Repository) (Upload, error) {
 
 func (r *Registry) newUpload(repo Repository) (Upload, error) {
 	object := blob.NewKey(r.now())
-	_, wrapped, err := r.keys.GenerateDataKey(repo.Registry.keyScope(), objectContext(repo, object))
+	wrapped, err := r.newObjectKey(repo, object)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -102,12 +102,16 @@ func (r *Registry) removeUpload(tx *store.Tx, u Upload, discard bool) error {
 	return r.discard(tx, u.object)
 }
 
-func (u Upload) openProgress(repo Repository) (progress, error) {
+func (r *Registry) openProgress(u Upload, repo Repository) (progress, error) {
 	var p progress
 	if len(u.sealed) == 0 {
 		return p, nil
 	}
-	text, err := seal.OpenBytes(repo.key, rowContext("upload", repo.id, u.ID), u.sealed)
+	key, err := r.key(repo)
+	if err != nil {
+		return p, err
+	}
+	text, err := seal.OpenBytes(key, rowContext("upload", repo.id, u.ID), u.sealed)
 	if err != nil {
 		return p, fmt.Errorf("open the state of upload %s: %w", u.ID, err)
 	}
@@ -117,12 +121,16 @@ func (u Upload) openProgress(repo Repository) (progress, error) {
 	return p, nil
 }
 
-func sealProgress(repo Repository, uploadID string, p progress) ([]byte, error) {
+func (r *Registry) sealProgress(repo Repository, uploadID string, p progress) ([]byte, error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
 	}
-	return seal.SealBytes(repo.key, rowContext("upload", repo.id, uploadID), text)
+	key, err := r.key(repo)
+	if err != nil {
+		return nil, err
+	}
+	return seal.SealBytes(key, rowContext("upload", repo.id, uploadID), text)
 }
 
 // saveUpload records the progress of an upload, unless another request was faster: then the error is ErrUploadNotFound.

@@ -11,6 +11,8 @@ import (
 type Reader struct {
 	source io.ReaderAt
 	aead   cipher.AEAD
+	chunk  int64 // bytes of a sealed chunk that is full
+	layers int
 	id     ObjectID
 	size   int64
 	last   []byte // the plaintext of the last chunk
@@ -24,11 +26,12 @@ func Open(source io.ReaderAt, sealedSize int64, key Key, id ObjectID) (*Reader, 
 	if err != nil {
 		return nil, err
 	}
-	size, ok := plainSize(sealedSize)
+	overhead := int64(aead.Overhead())
+	size, ok := plainSize(sealedSize, overhead)
 	if !ok {
 		return nil, fmt.Errorf("%w: no object has %d bytes", ErrAltered, sealedSize)
 	}
-	r := &Reader{source: source, aead: aead, id: id, size: size, memory: pending.Get().(*[ChunkSize]byte)}
+	r := &Reader{source: source, aead: aead, chunk: ChunkSize + overhead, layers: key.Layers(), id: id, size: size, memory: pending.Get().(*[ChunkSize]byte)}
 	if err := r.readEnds(sealedSize); err != nil {
 		r.Close()
 		return nil, err
@@ -41,7 +44,7 @@ func (r *Reader) readEnds(sealedSize int64) error {
 	batch := batches.Get().(*[batchSize]byte)
 	defer batches.Put(batch)
 	index := chunks(r.size) - 1
-	start := headerSize + index*sealedChunk
+	start := headerSize + index*r.chunk
 	head, tail := batch[:headerSize], batch[headerSize:headerSize+sealedSize-start]
 	if index == 0 {
 		if err := readAt(r.source, batch[:sealedSize], 0); err != nil {
@@ -55,7 +58,7 @@ func (r *Reader) readEnds(sealedSize int64) error {
 			return err
 		}
 	}
-	if err := checkHeader(head, r.id); err != nil {
+	if err := checkHeader(head, r.id, r.layers); err != nil {
 		return err
 	}
 	place := newPlace(r.id)
@@ -121,12 +124,12 @@ func (r *Reader) each(offset, n int64, fn func(text []byte) error) error {
 			defer texts.Put(text)
 		}
 		count := min((skip+n+ChunkSize-1)/ChunkSize, final-index, batchChunks)
-		sealed := batch[:count*sealedChunk]
-		if err := readAt(r.source, sealed, headerSize+index*sealedChunk); err != nil {
+		sealed := batch[:count*r.chunk]
+		if err := readAt(r.source, sealed, headerSize+index*r.chunk); err != nil {
 			return err
 		}
 		for i := range count {
-			_, err := r.aead.Open(text[i*ChunkSize:i*ChunkSize], nil, sealed[i*sealedChunk:(i+1)*sealedChunk], place.at(index+i, false))
+			_, err := r.aead.Open(text[i*ChunkSize:i*ChunkSize], nil, sealed[i*r.chunk:(i+1)*r.chunk], place.at(index+i, false))
 			if err != nil {
 				return fmt.Errorf("%w: chunk %d does not open", ErrAltered, index+i)
 			}

@@ -50,28 +50,38 @@ func random(n int) []byte {
 	return b
 }
 
+// keyKinds are the kinds of keys, all of which keep all promises.
+var keyKinds = []struct {
+	name   string
+	new    func() Key
+	layers int
+}{{"one layer", NewKey, 1}, {"two layers", NewPair, 2}}
+
 var sizes = []int{0, 1, 100, ChunkSize - 1, ChunkSize, ChunkSize + 1, 2 * ChunkSize, 2*ChunkSize + 1, 5*ChunkSize - 3, 9 * ChunkSize}
 
 func TestRoundTrip(t *testing.T) {
-	for _, size := range sizes {
-		for _, piece := range []int{1000, ChunkSize, 3*ChunkSize + 7, 1 << 20} {
-			t.Run(fmt.Sprintf("%d by %d", size, piece), func(t *testing.T) {
-				key, id, plain := NewKey(), ObjectID(random(16)), random(size)
-				sealed := sealAll(t, key, id, plain, piece)
-				if int64(len(sealed)) != SealedSize(int64(size)) {
-					t.Fatalf("%d sealed bytes, SealedSize says %d", len(sealed), SealedSize(int64(size)))
-				}
-				if got, err := openAll(key, id, sealed); err != nil || !bytes.Equal(got, plain) {
-					t.Fatalf("%d bytes, error %v", len(got), err)
-				}
-			})
+	for _, kind := range keyKinds {
+		for _, size := range sizes {
+			for _, piece := range []int{1000, ChunkSize, 3*ChunkSize + 7, 1 << 20} {
+				t.Run(fmt.Sprintf("%s, %d by %d", kind.name, size, piece), func(t *testing.T) {
+					key, id, plain := kind.new(), ObjectID(random(16)), random(size)
+					sealed := sealAll(t, key, id, plain, piece)
+					chunks := max(1, (size+ChunkSize-1)/ChunkSize)
+					if want := 32 + size + chunks*kind.layers*(12+16); len(sealed) != want || int(sealed[7]) != kind.layers {
+						t.Fatalf("%d sealed bytes of version %d, want %d", len(sealed), sealed[7], want)
+					}
+					if got, err := openAll(key, id, sealed); err != nil || !bytes.Equal(got, plain) {
+						t.Fatalf("%d bytes, error %v", len(got), err)
+					}
+				})
+			}
 		}
 	}
 }
 
 func TestResume(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		key, id := NewKey(), ObjectID(random(16))
+		key, id := keyKinds[rapid.IntRange(0, 1).Draw(t, "kind")].new(), ObjectID(random(16))
 		plain := random(rapid.IntRange(0, 6*ChunkSize).Draw(t, "size"))
 		var sealed bytes.Buffer
 		sink := func(p []byte) error { sealed.Write(p); return nil }
@@ -123,7 +133,13 @@ func TestStateIsChecked(t *testing.T) {
 }
 
 func TestRanges(t *testing.T) {
-	key, id, plain := NewKey(), ObjectID(random(16)), random(11*ChunkSize+17)
+	for _, kind := range keyKinds {
+		t.Run(kind.name, func(t *testing.T) { testRanges(t, kind.new()) })
+	}
+}
+
+func testRanges(t *testing.T, key Key) {
+	id, plain := ObjectID(random(16)), random(11*ChunkSize+17)
 	sealed := sealAll(t, key, id, plain, 1<<20)
 	r, err := Open(bytes.NewReader(sealed), int64(len(sealed)), key, id)
 	if err != nil {
@@ -159,7 +175,13 @@ func TestRanges(t *testing.T) {
 
 // Whatever is done to a sealed object, reading gives the original bytes or an error, and never others.
 func TestTampering(t *testing.T) {
-	key, id, plain := NewKey(), ObjectID(random(16)), random(4*ChunkSize+100)
+	for _, kind := range keyKinds {
+		t.Run(kind.name, func(t *testing.T) { testTampering(t, kind.new(), kind.new()) })
+	}
+}
+
+func testTampering(t *testing.T, key, otherKey Key) {
+	id, plain, sealedChunk := ObjectID(random(16)), random(4*ChunkSize+100), ChunkSize+key.Layers()*chunkOverhead
 	sealed := sealAll(t, key, id, plain, 1<<20)
 	chunk := func(b []byte, i int) []byte { return b[headerSize+i*sealedChunk : headerSize+(i+1)*sealedChunk] }
 	refused := func(t interface{ Errorf(string, ...any) }, what string, altered []byte) {
@@ -191,7 +213,7 @@ func TestTampering(t *testing.T) {
 	other := sealAll(t, key, ObjectID(random(16)), plain, 1<<20)
 	copy(other[8:24], id[:])
 	refused(t, "another object of the same key", other)
-	if _, err := openAll(NewKey(), id, sealed); !errors.Is(err, ErrAltered) {
+	if _, err := openAll(otherKey, id, sealed); !errors.Is(err, ErrAltered) {
 		t.Errorf("another key: %v", err)
 	}
 	if _, err := openAll(Key{}, id, sealed); err == nil {
@@ -246,8 +268,54 @@ func TestUseAfterEnd(t *testing.T) {
 	}
 }
 
+// Each layer of a key of two is needed, in its place, and none is enough.
+func TestLayersAreIndependent(t *testing.T) {
+	inner, outer, id, plain := NewKey(), NewKey(), ObjectID(random(16)), random(ChunkSize+9)
+	pair, err := Pair(inner, outer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := sealAll(t, pair, id, plain, 1<<20)
+	for name, keys := range map[string][2]Key{"inner alone": {inner, NewKey()}, "outer alone": {NewKey(), outer}, "in the other order": {outer, inner}} {
+		wrong, err := Pair(keys[0], keys[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := openAll(wrong, id, sealed); !errors.Is(err, ErrAltered) || len(got) > 0 {
+			t.Errorf("%s: %d bytes, error %v", name, len(got), err)
+		}
+	}
+	// By the book: the outer layer opens to the inner one, which opens to the text.
+	text, err := SealBytes(pair, []byte("what"), plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := OpenBytes(outer, []byte("what"), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := OpenBytes(inner, []byte("what"), once); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("%d bytes, error %v", len(got), err)
+	}
+	for _, one := range []Key{inner, outer} {
+		if _, err := openAll(one, id, sealed); !errors.Is(err, ErrFormat) && !errors.Is(err, ErrAltered) {
+			t.Errorf("one layer: %v", err)
+		}
+	}
+	for _, keys := range [][2]Key{{pair, outer}, {inner, pair}, {inner, {}}, {{}, outer}} {
+		if _, err := Pair(keys[0], keys[1]); err == nil {
+			t.Error("made a key of something else than two keys")
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
-	key := NewKey()
+	for _, kind := range keyKinds {
+		t.Run(kind.name, func(t *testing.T) { testBytes(t, kind.new()) })
+	}
+}
+
+func testBytes(t *testing.T, key Key) {
 	sealed, err := SealBytes(key, []byte("what"), []byte("text"))
 	if err != nil {
 		t.Fatal(err)
@@ -298,27 +366,35 @@ func FuzzOpen(f *testing.F) {
 
 func BenchmarkSeal(b *testing.B) {
 	plain := random(512 << 10)
-	w := NewWriter(NewKey(), ObjectID{}, func([]byte) error { return nil })
-	defer w.Close()
-	b.SetBytes(int64(len(plain)))
-	b.ReportAllocs()
-	for b.Loop() {
-		w.Write(plain)
+	for _, kind := range keyKinds {
+		b.Run(kind.name, func(b *testing.B) {
+			w := NewWriter(kind.new(), ObjectID{}, func([]byte) error { return nil })
+			defer w.Close()
+			b.SetBytes(int64(len(plain)))
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Write(plain)
+			}
+		})
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
-	key := NewKey()
-	sealed := sealAll(b, key, ObjectID{}, random(16<<20), 1<<20)
-	r, err := Open(bytes.NewReader(sealed), int64(len(sealed)), key, ObjectID{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
-	b.SetBytes(16 << 20)
-	b.ReportAllocs()
-	for b.Loop() {
-		r.NewReadSeeker().WriteRangeTo(io.Discard, r.Size())
+	for _, kind := range keyKinds {
+		b.Run(kind.name, func(b *testing.B) {
+			key := kind.new()
+			sealed := sealAll(b, key, ObjectID{}, random(16<<20), 1<<20)
+			r, err := Open(bytes.NewReader(sealed), int64(len(sealed)), key, ObjectID{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			b.SetBytes(16 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				r.NewReadSeeker().WriteRangeTo(io.Discard, r.Size())
+			}
+		})
 	}
 }
 

@@ -10,10 +10,11 @@ import (
 // Writer seals an object. It keeps up to one chunk back, since only Finish knows which is the last. After an error it
 // returns that error for good. One goroutine uses it at a time.
 type Writer struct {
-	aead  cipher.AEAD
-	id    ObjectID
-	place place
-	sink  func([]byte) error
+	aead   cipher.AEAD
+	layers int
+	id     ObjectID
+	place  place
+	sink   func([]byte) error
 
 	index int64 // of the next chunk
 	plain *[ChunkSize]byte
@@ -31,7 +32,7 @@ var (
 // NewWriter begins an object. sink takes the sealed bytes in order and may use them only until it returns. Close the
 // writer.
 func NewWriter(key Key, id ObjectID, sink func([]byte) error) *Writer {
-	w := &Writer{id: id, place: newPlace(id), sink: sink, plain: pending.Get().(*[ChunkSize]byte)}
+	w := &Writer{layers: key.Layers(), id: id, place: newPlace(id), sink: sink, plain: pending.Get().(*[ChunkSize]byte)}
 	w.aead, w.err = key.cipher()
 	return w
 }
@@ -101,9 +102,9 @@ func (w *Writer) chunk(plain []byte, final bool) {
 		w.out = w.batch[:0]
 	}
 	if w.index == 0 {
-		w.out = appendHeader(w.out, w.id)
+		w.out = appendHeader(w.out, w.id, w.layers)
 	}
-	if len(w.out)+len(plain)+chunkOverhead > batchSize {
+	if len(w.out)+len(plain)+w.aead.Overhead() > batchSize {
 		if w.Flush() != nil {
 			return
 		}

@@ -276,7 +276,7 @@ func TestPresignedPayload(t *testing.T) {
 func TestKeyCache(t *testing.T) {
 	keys := NewKeyCache()
 	r, body := mustRead(t, signed(t, "POST", "http://h/", []byte("{}"), ecr))
-	wrong := verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("wrong") })
+	wrong := verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("a wrong secret") })
 	wantError(t, wrong, Mismatch, mismatchMessage)
 	if len(keys.keys) != 0 {
 		t.Error("the key of a bad signature was kept")
@@ -301,10 +301,10 @@ func TestKeyCache(t *testing.T) {
 	}
 	// The cache is used, and doesn't mix secrets.
 	for k := range keys.keys {
-		keys.keys[k] = deriveKey(secret.New("wrong"), k.Scope)
+		keys.keys[k] = deriveKey(secret.New("a wrong secret"), k.Scope)
 	}
 	wantError(t, verify(r, body, func(c *Check) { c.Keys = keys }), Mismatch, mismatchMessage)
-	wantError(t, verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("wrong") }), Mismatch, mismatchMessage)
+	wantError(t, verify(r, body, func(c *Check) { c.Keys, c.Secret = keys, secret.New("a wrong secret") }), Mismatch, mismatchMessage)
 	for i := range maxCachedKeys + 10 {
 		keys.put(&Signed{Scope: Scope{Date: fmt.Sprint(i)}}, secret.New("s"), [32]byte{})
 	}

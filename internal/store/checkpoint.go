@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ const (
 )
 
 type checkpointer struct {
+	// mu is held while c is used.
+	mu    sync.Mutex
 	c     *conn
 	group *group
 
@@ -104,26 +107,56 @@ func (k *checkpointer) checkpoint(ctx context.Context) {
 // copy runs one checkpoint that waits for nobody and returns the length of the log in pages. Once all of it is copied,
 // the next commit begins it anew, if no View still reads from it.
 func (k *checkpointer) copy() (length int64, err error) {
-	s, err := k.c.raw.Prepare("PRAGMA wal_checkpoint(PASSIVE)")
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	row, err := k.pragma("PRAGMA wal_checkpoint(PASSIVE)")
 	if err != nil {
-		return 0, err
-	}
-	defer s.Close()
-	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), nil)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	row := make([]driver.Value, len(rows.Columns()))
-	if err := rows.Next(row); err != nil {
 		return 0, err
 	}
 	length, _ = row[1].(int64)
 	return length, nil
 }
 
+// pragma runs a checkpoint and returns what SQLite says of it: whether something was in the way, how many pages the log has,
+// and how many of them were copied.
+func (k *checkpointer) pragma(text string) ([]driver.Value, error) {
+	s, err := k.c.raw.Prepare(text)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	rows, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	row := make([]driver.Value, len(rows.Columns()))
+	return row, rows.Next(row)
+}
+
 func (k *checkpointer) close() error {
 	k.stop()
 	k.done.Wait()
 	return k.c.close()
+}
+
+// errLogBusy means that the log could not be emptied, since a View that began long ago still reads from it.
+var errLogBusy = errors.New("something still reads from the log of changes")
+
+// Scrub removes from the disk what was deleted from the database: all changes are copied into the database file, in which
+// deleted content is overwritten with zeros, and the log of changes is emptied. Updates wait meanwhile, and it waits for the
+// Views that have begun.
+func (db *DB) Scrub(ctx context.Context) error {
+	return db.group.exclusively(ctx, func() error {
+		db.ckpt.mu.Lock()
+		defer db.ckpt.mu.Unlock()
+		row, err := db.ckpt.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+		if err != nil {
+			return translate(err)
+		}
+		if busy, _ := row[0].(int64); busy != 0 {
+			return errLogBusy
+		}
+		return nil
+	})
 }

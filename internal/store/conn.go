@@ -92,6 +92,7 @@ func pragmas(r role, cacheBytes int64) []string {
 		"temp_store = MEMORY", // no plain files in /tmp
 		"trusted_schema = OFF",
 		"wal_autocheckpoint = 0", // see checkpoint.go
+		"secure_delete = ON",     // what is deleted, such as destroyed keys, is overwritten with zeros; see Scrub
 		"journal_size_limit = " + strconv.Itoa(logKeepBytes),
 		"cache_size = -" + strconv.FormatInt(max(cacheBytes>>10, 64), 10), // negative: KiB
 	}

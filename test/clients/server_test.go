@@ -47,7 +47,7 @@ func serve(t *testing.T, flags ...string) *server {
 func serveWith(t *testing.T, more []string, flags ...string) *server {
 	t.Helper()
 	s := &server{data: filepath.Join(t.TempDir(), "data"), home: t.TempDir()}
-	env := append([]string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home}, more...)
+	env := append([]string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home, "GODEBUG=" + os.Getenv("GODEBUG")}, more...)
 	if len(flags) > 0 && flags[0] == ownCredentials {
 		flags = flags[1:]
 	} else {
@@ -56,7 +56,11 @@ func serveWith(t *testing.T, more []string, flags ...string) *server {
 	s.start(t, env, flags)
 	s.readEnvironment(t, env)
 	s.Server = coffertest.Connect(t, s.variable(t, "AWS_ENDPOINT_URL"))
-	s.host = strings.Replace(s.URL, "http://127.0.0.1", "localhost", 1)
+	if ca, ok := s.lookup("AWS_CA_BUNDLE"); ok {
+		s.Trust(ca)
+	}
+	_, address, _ := strings.Cut(s.URL, "://")
+	s.host = strings.Replace(address, "127.0.0.1", "localhost", 1)
 	s.token = sync.OnceValue(s.Token)
 	return s
 }
@@ -174,13 +178,20 @@ func (s *server) readEnvironment(t *testing.T, env []string) {
 
 func (s *server) variable(t *testing.T, name string) string {
 	t.Helper()
+	value, ok := s.lookup(name)
+	if !ok {
+		t.Fatalf("coffer env sets no %s", name)
+	}
+	return value
+}
+
+func (s *server) lookup(name string) (value string, ok bool) {
 	for _, v := range s.env {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
+			return value, true
 		}
 	}
-	t.Fatalf("coffer env sets no %s", name)
-	return ""
+	return "", false
 }
 
 // password is what docker login takes for the user AWS.

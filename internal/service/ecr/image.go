@@ -6,6 +6,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	api "github.com/coffer-registry/coffer/internal/awsapi/ecr"
+	"github.com/coffer-registry/coffer/internal/ecrtext"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
@@ -117,6 +118,10 @@ func (s *service) wantedImage(ctx context.Context, repo registry.Repository, wan
 	manifest, err := s.Registry.Manifest(ctx, repo, digest)
 	if errors.Is(err, registry.ErrImageNotFound) {
 		return fail(registry.FailureNotFound, "Requested image not found")
+	}
+	var key *registry.KeyError
+	if errors.As(err, &key) {
+		return fail(registry.FailureKey, ecrtext.Key(key))
 	}
 	if err != nil {
 		return nil, nil, err

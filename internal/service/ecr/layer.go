@@ -75,6 +75,9 @@ func (s *service) getDownloadURLForLayer(ctx context.Context, c awsapi.Call, in 
 	if err == nil && !layer.Referenced {
 		err = registry.ErrLayerInaccessible
 	}
+	if err == nil {
+		err = s.Registry.Usable(repo)
+	}
 	if err != nil {
 		return nil, about(id, in.RepositoryName, &layerError{digest: in.LayerDigest, err: err})
 	}

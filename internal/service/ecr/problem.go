@@ -53,7 +53,10 @@ func problem(err error) *awsapi.Error {
 
 func repositorySentence(err error, text ecrtext.Text) string {
 	var tag *registry.ResourceTagError
+	var key *registry.KeyError
 	switch {
+	case errors.As(err, &key):
+		return ecrtext.Key(key)
 	case errors.Is(err, registry.ErrRepositoryNotFound):
 		return text.RepositoryNotFound()
 	case errors.Is(err, registry.ErrRepositoryExists):
@@ -82,11 +85,16 @@ func policySentence(err error, text ecrtext.Text) string {
 	return ""
 }
 
-// tellDetail adds to a problem with a policy what is wrong with it and where, which ECR's sentence does not say.
+// tellDetail adds to a problem with a policy what is wrong with it and where, and to one with a key what KMS calls it,
+// which ECR's sentence does not say.
 func tellDetail(p *awsapi.Error, err error) {
 	var malformed *registry.PolicyError
-	if errors.As(err, &malformed) {
+	var key *registry.KeyError
+	switch {
+	case errors.As(err, &malformed):
 		p.Members = map[string]any{"detail": malformed.Detail}
+	case errors.As(err, &key):
+		p.Members = map[string]any{"kmsError": key.Code}
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *service) addRepositories(out *awsapi.Service) {
 		},
 		Context:  func(_ awsapi.Call, in *api.CreateRepositoryRequest) policy.Context { return creationTags(in.Tags) },
 		Response: func(out *api.CreateRepositoryResponse) any { return shownRepository(out.Repository) },
-		Write:    s.createRepository,
+		Stage:    s.createRepository,
 	})
 	awsapi.Add(out, awsapi.Op[api.DescribeRepositoriesRequest, api.DescribeRepositoriesResponse]{
 		Action:    "ecr:DescribeRepositories",
@@ -38,7 +38,7 @@ func (s *service) addRepositories(out *awsapi.Service) {
 			return onRepository(c, in.RegistryID, in.RepositoryName)
 		},
 		Response: func(out *api.DeleteRepositoryResponse) any { return shownRepository(out.Repository) },
-		Write:    s.deleteRepository,
+		Stage:    s.deleteRepository,
 	})
 	awsapi.Add(out, awsapi.Op[api.PutImageTagMutabilityRequest, api.PutImageTagMutabilityResponse]{
 		Action: "ecr:PutImageTagMutability",
@@ -58,7 +58,7 @@ func (s *service) repository(c awsapi.Call, r registry.Repository) *api.Reposito
 		RepositoryURI: s.registryHost(c, r.Registry) + "/" + r.Name, CreatedAt: &created,
 		ImageTagMutability: string(r.Mutability), ImageTagMutabilityExclusionFilters: filtersOf(r.Filters),
 		ImageScanningConfiguration: &api.ImageScanningConfiguration{ScanOnPush: &scanOnPush},
-		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption},
+		EncryptionConfiguration:    &api.EncryptionConfiguration{EncryptionType: r.Encryption.Type, KmsKey: r.Encryption.Key},
 	}
 }
 
@@ -79,32 +79,45 @@ func filtersOf(filters []string) []api.ImageTagMutabilityExclusionFilter {
 	return out
 }
 
-func (s *service) createRepository(tx *store.Tx, c awsapi.Call, in *api.CreateRepositoryRequest) (*api.CreateRepositoryResponse, error) {
-	if e := in.EncryptionConfiguration; e != nil {
-		if e.EncryptionType != registry.EncryptionAES256 {
-			return nil, invalid("encryptionConfiguration", "Encryption type "+e.EncryptionType+" is not available on this registry yet; use AES256")
-		}
-		if e.KmsKey != "" {
-			return nil, invalid("encryptionConfiguration", "A KMS key can't be given for the encryption type AES256")
-		}
+func (s *service) createRepository(ctx context.Context, c awsapi.Call, in *api.CreateRepositoryRequest) (staged awsapi.Staged[api.CreateRepositoryResponse], err error) {
+	id := registryID(c, in.RegistryID)
+	n, err := newRepository(in)
+	if err != nil {
+		return staged, err
 	}
-	n := registry.NewRepository{Name: in.RepositoryName, Mutability: registry.Mutability(in.ImageTagMutability), Tags: resourceTags(in.Tags)}
+	if _, err := s.Registry.Find(ctx, id, in.RepositoryName); err == nil {
+		return staged, about(id, in.RepositoryName, registry.ErrRepositoryExists)
+	}
+	var key *chosenKey
+	if n.Encryption, key, err = s.encryption(ctx, c, id, in.RepositoryName, in.EncryptionConfiguration); err != nil {
+		return staged, about(id, in.RepositoryName, err)
+	}
+	staged.Save = func(tx *store.Tx) (*api.CreateRepositoryResponse, error) {
+		if key != nil {
+			if n.Encryption.Grants, err = s.makeGrants(tx, c, key); err != nil {
+				return nil, about(id, in.RepositoryName, err)
+			}
+		}
+		repo, err := s.Registry.CreateRepository(tx, id, n)
+		if err != nil {
+			return nil, about(id, in.RepositoryName, err)
+		}
+		return &api.CreateRepositoryResponse{Repository: s.repository(c, repo)}, nil
+	}
+	return staged, nil
+}
+
+// newRepository is what the input says of a repository, but for its encryption.
+func newRepository(in *api.CreateRepositoryRequest) (n registry.NewRepository, err error) {
+	n = registry.NewRepository{Name: in.RepositoryName, Mutability: registry.Mutability(in.ImageTagMutability), Tags: resourceTags(in.Tags)}
 	if n.Mutability == "" {
 		n.Mutability = registry.Mutable
 	}
 	if scanning := in.ImageScanningConfiguration; scanning != nil && scanning.ScanOnPush != nil {
 		n.ScanOnPush = *scanning.ScanOnPush
 	}
-	var err error
-	if n.Filters, err = exclusionFilters(string(n.Mutability), in.ImageTagMutabilityExclusionFilters); err != nil {
-		return nil, err
-	}
-	id := registryID(c, in.RegistryID)
-	repo, err := s.Registry.CreateRepository(tx, id, n)
-	if err != nil {
-		return nil, about(id, in.RepositoryName, err)
-	}
-	return &api.CreateRepositoryResponse{Repository: s.repository(c, repo)}, nil
+	n.Filters, err = exclusionFilters(string(n.Mutability), in.ImageTagMutabilityExclusionFilters)
+	return n, err
 }
 
 // exclusionFilters checks what the model can't: filters come exactly with the mutabilities that take them.
@@ -174,13 +187,27 @@ func (s *service) describeRepositories(ctx context.Context, c awsapi.Call, in *a
 	return out, err
 }
 
-func (s *service) deleteRepository(tx *store.Tx, c awsapi.Call, in *api.DeleteRepositoryRequest) (*api.DeleteRepositoryResponse, error) {
+func (s *service) deleteRepository(ctx context.Context, c awsapi.Call, in *api.DeleteRepositoryRequest) (staged awsapi.Staged[api.DeleteRepositoryResponse], err error) {
 	id := registryID(c, in.RegistryID)
-	repo, err := s.Registry.DeleteRepository(tx, id, in.RepositoryName, in.Force != nil && *in.Force)
+	found, err := s.Registry.Find(ctx, id, in.RepositoryName)
 	if err != nil {
-		return nil, about(id, in.RepositoryName, err)
+		return staged, about(id, in.RepositoryName, err)
 	}
-	return &api.DeleteRepositoryResponse{Repository: s.repository(c, repo)}, nil
+	key, err := s.retirable(ctx, c, found)
+	if err != nil {
+		return staged, err
+	}
+	staged.Save = func(tx *store.Tx) (*api.DeleteRepositoryResponse, error) {
+		repo, err := s.Registry.DeleteRepository(tx, id, in.RepositoryName, in.Force != nil && *in.Force)
+		if err != nil {
+			return nil, about(id, in.RepositoryName, err)
+		}
+		if err := s.retireGrants(tx, c, key, repo); err != nil {
+			return nil, err
+		}
+		return &api.DeleteRepositoryResponse{Repository: s.repository(c, repo)}, nil
+	}
+	return staged, nil
 }
 
 func (s *service) putImageTagMutability(tx *store.Tx, c awsapi.Call, in *api.PutImageTagMutabilityRequest) (*api.PutImageTagMutabilityResponse, error) {

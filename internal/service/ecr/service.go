@@ -10,6 +10,7 @@ import (
 	api "github.com/coffer-registry/coffer/internal/awsapi/ecr"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -21,6 +22,8 @@ type Config struct {
 	Directory *identity.Directory
 	// IAM keeps the settings of accounts that have to do with credentials.
 	IAM *iam.Store
+	// Keys are the customer keys that repositories may be encrypted under.
+	Keys *kms.Keys
 	// Domain is the suffix of registry hosts; empty for path style, in which the server's own address is the registry's.
 	Domain string
 	// DownloadURL makes the address of a layer's bytes.

@@ -84,9 +84,11 @@ func (a *Accounts) make(tx *store.Tx, id string, n NewAccount) error {
 
 // Scopes are those of the keys of an account's registries.
 func Scopes(regions []string, account string) []kms.Scope {
-	scopes := make([]kms.Scope, 0, len(regions))
+	scopes := make([]kms.Scope, 0, 2*len(regions))
 	for _, region := range regions {
-		scopes = append(scopes, kms.Scope{Purpose: kms.PurposeECR, Account: account, Region: region})
+		for _, purpose := range []kms.Purpose{kms.PurposeECR, kms.PurposeKMS} {
+			scopes = append(scopes, kms.Scope{Purpose: purpose, Account: account, Region: region})
+		}
 	}
 	return scopes
 }
