@@ -120,11 +120,11 @@ func (r *Registry) customerKeyChanged(topic string) {
 func (r *Registry) newRepositoryKey(repo Repository) (w wrappedKey, err error) {
 	if repo.Encryption.Type == EncryptionAES256 {
 		_, w.inner, err = r.keys.GenerateDataKey(repo.Registry.keyScope(), repositoryContext(repo.Registry, repo.Name))
-		return w, err
+		return w, aboutKey(repo, err)
 	}
 	if repo.Encryption.Type == EncryptionDSSE {
 		if _, w.outer, err = r.keys.GenerateDataKey(repo.Registry.keyScope(), outerContext(repo)); err != nil {
-			return w, err
+			return w, aboutKey(repo, err)
 		}
 	}
 	w.inner, w.material, err = r.customer.Wrap(context.Background(), repo.keyUse(), seal.NewKey().Bytes())
