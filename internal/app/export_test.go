@@ -57,5 +57,6 @@ func (s *Server) DestroyKeys(ctx context.Context) error { return s.destroyKeys(c
 
 // RewrapKeys does now what the server does each second: it wraps the keys of repositories anew whose customer key was rotated.
 func (s *Server) RewrapKeys(ctx context.Context) error { return s.rewrapOnce(ctx) }
+
 // AskRoot asks the root of trust as the server does now and then.
 func (s *Server) AskRoot(ctx context.Context) error { return s.state.keys.Beat(ctx) }
