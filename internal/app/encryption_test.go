@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -308,6 +309,61 @@ func TestDestroyedKeyTakesItsImages(t *testing.T) {
 	if err != nil || facts != 3 {
 		t.Errorf("%d keys, error %v", facts, err)
 	}
+}
+
+// A rotation of a customer key wraps the keys of its repositories anew and touches no object, while they are pulled.
+func TestRotationRewrapsKeys(t *testing.T) {
+	dir := t.TempDir()
+	s := coffertest.Start(t, coffertest.Data(dir))
+	key := s.CreateKMSKey(nil)
+	layer := []byte("a layer")
+	for _, kind := range []string{"KMS", "KMS_DSSE"} {
+		name := strings.ToLower(kind)
+		createUnder(s, name, kind, key)
+		s.PushImage(s.Token(), name, "1", layer)
+	}
+	before := blobs(t, dir)
+	s.MustKMS("RotateKeyOnDemand", map[string]any{"KeyId": key}, nil)
+	if err := s.RewrapKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kms", "kms_dsse"} {
+		pulls(t, s, s.Token(), name, layer)
+	}
+	var described struct {
+		KeyMetadata struct{ CurrentKeyMaterialId string }
+	}
+	s.MustKMS("DescribeKey", map[string]any{"KeyId": key}, &described)
+	s.Stop()
+	err := app.CheckKeys(t.Context(), s.Config, func(f registry.KeyFact) {
+		if f.Err != nil || f.Material != described.KeyMetadata.CurrentKeyMaterialId || f.Material == "" {
+			t.Errorf("%+v", f)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if after := blobs(t, dir); !maps.Equal(before, after) {
+		t.Error("objects were written or replaced")
+	}
+}
+
+// blobs are the files of the blob store with the times of their last change.
+func blobs(t *testing.T, dir string) map[string]time.Time {
+	t.Helper()
+	all := map[string]time.Time{}
+	err := filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		all[path] = info.ModTime()
+		return err
+	})
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d objects, %v", len(all), err)
+	}
+	return all
 }
 
 // folderHolds reports whether any file of a folder has the bytes.
