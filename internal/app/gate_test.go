@@ -29,6 +29,7 @@ type asked struct {
 var operations = map[string][]asked{
 	"ecr":           ecrOperations,
 	"iam":           slices.Concat(iamMFAOperations, iamProviderOperations, iamReportOperations, iamRoleOperations, iamUnusedOperations, iamUserOperations),
+	"kms":           kmsOperations,
 	"sts":           stsOperations,
 	"organizations": organizationsOperations,
 }
@@ -58,6 +59,9 @@ func (h *house) input(s *awsapi.Service, name string, more map[string]any) map[s
 		in = h.minimal(shape).(map[string]any)
 	}
 	for member, value := range more {
+		if text, ok := value.(string); ok {
+			value = h.named([]string{text})[0]
+		}
 		in[member] = value
 	}
 	return in

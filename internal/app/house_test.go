@@ -36,8 +36,17 @@ func (g *gate) evaluate(r policy.Request) policy.Decision {
 			return policy.Decision{Action: q.Action, Resource: q.Resource.ARN, Reason: policy.ReasonIdentity}
 		}
 	}
-	return policy.Evaluate(r, policy.PolicySet{})
+	set := policy.PolicySet{Resources: map[policy.Resource]policy.ResourceSet{}}
+	for _, q := range r.Questions {
+		if strings.HasPrefix(q.Action, "kms:") {
+			set.Resources[q.Resource] = policy.ResourceSet{Policies: []*policy.Policy{keysOfAccount}}
+		}
+	}
+	return policy.Evaluate(r, set)
 }
+
+// keysOfAccount leaves keys to their account, other than which even root may do nothing with them.
+var keysOfAccount, _ = policy.Load(policy.KindKey, []byte(keyPolicyOfAccount), policy.Options{})
 
 // take returns what was asked since it was called last.
 func (g *gate) take() []string {
@@ -101,6 +110,11 @@ func build(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.organization = organize(h.Server)
+	h.organization["{kms-key}"] = h.CreateKMSKey(nil)
+	h.MustKMS("CreateAlias", map[string]string{"AliasName": "alias/app", "TargetKeyId": h.organization["{kms-key}"]}, nil)
+	var encrypted struct{ CiphertextBlob string }
+	h.MustKMS("Encrypt", map[string]string{"KeyId": "alias/app", "Plaintext": "eA=="}, &encrypted)
+	h.organization["{kms-blob}"] = encrypted.CiphertextBlob
 	h.gate.take()
 	return h
 }
@@ -115,6 +129,8 @@ func (h *house) member(name string) any {
 	}
 	layer := coffertest.Digest([]byte("a layer of team/app"))
 	return map[string]any{
+		"KeyId": h.organization["{kms-key}"], "TargetKeyId": h.organization["{kms-key}"], "AliasName": "alias/app",
+		"Plaintext": "eA==", "PublicKey": "eA==",
 		"repositoryName": "team/app", "resourceArn": "arn:aws:ecr:us-east-1:123456789012:repository/team/app", "uploadId": h.upload,
 		"layerDigest": layer, "layerDigests": []string{layer}, "imageManifest": string(h.manifest) + "\n",
 		"imageIds": []any{map[string]string{"imageTag": "1"}}, "imageDigest": h.image, "layerPartBlob": "eA==",
