@@ -63,7 +63,7 @@ func TestCheckConfig(t *testing.T) {
 		"ACME, port alone":  {acme(func(c *Config) { c.ACMEHTTPListen = "80" }), `--acme-http-listen "80" is not an address such as 0.0.0.0:80`},
 		"root key URL":      {func(c *Config) { c.RootKey = "vault://token@h/key" }, "--root-key vault:… has a user or a fragment, which belong to no root; credentials come from the environment"},
 		"root key a path":   {func(c *Config) { c.RootKey = "/etc/root-key" }, ""},
-		"root key no kind":  {func(c *Config) { c.RootKey = "token@:x" }, "--root-key "},
+		"root key no kind":  {func(c *Config) { c.RootKey = "token@:x" }, "--root-key it is no kind of root; there are file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME and pkcs11:URI"},
 		"root key no path":  {func(c *Config) { c.RootKey = "file:" }, "--root-key file: needs a path"},
 		"no data":           {func(c *Config) { c.Data = "" }, "--data must name a folder"},
 		"no account":        {func(c *Config) { c.Account = "" }, `--account "" is not 12 digits`},

@@ -236,8 +236,8 @@ func (s *Server) serveRootKey(mux *http.ServeMux) {
 	})
 }
 
-// watchRoot asks the root of trust again and again, and logs when it goes away and comes back.
-func (s *Server) watchRoot(ctx context.Context) {
+// watchRoot says how the root of trust is watched: it is logged when it goes away and comes back.
+func (s *Server) watchRoot() {
 	w := s.watch
 	w.Grace = s.config.RootKeyGrace
 	w.Report = func(o kms.Outage) {
@@ -247,7 +247,7 @@ func (s *Server) watchRoot(ctx context.Context) {
 		}
 		s.log.Error("the root of trust is away", "root", o.Root, "error", o.Err, "closes", o.Closes.UTC().Format(time.RFC3339))
 	}
-	s.state.keys.Watch(ctx, w)
+	s.state.keys.Watch(w)
 }
 
 // registerRoot adds the metrics of the root of trust.

@@ -275,7 +275,8 @@ func (s *Server) run() {
 			s.failed <- fmt.Errorf("write the rest of the trail: %w", err)
 		}
 	})
-	s.running.Go(func() { s.watchRoot(ctx) })
+	s.watchRoot()
+	s.running.Go(func() { s.state.keys.Run(ctx) })
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })

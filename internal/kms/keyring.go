@@ -5,7 +5,7 @@
 // The installation key and the service keys are unwrapped at start or when they are made, and stay in memory; data keys are
 // wrapped and unwrapped without I/O, so that this can be done inside a transaction. A wrapped data key is bound to its
 // encryption context: what belongs to one repository or object opens nothing else. While the root of trust is away, data
-// keys open for a grace period only (Watch). The package doesn't decide who may use a key.
+// keys open for a grace period only (Run). The package doesn't decide who may use a key.
 package kms
 
 import (

@@ -104,10 +104,15 @@ func (k *Keyring) Outage() Outage {
 	return out
 }
 
-// Watch asks the root again and again until ctx ends.
-func (k *Keyring) Watch(ctx context.Context, w Watch) {
-	k.health.watch.Store(&w)
-	interval := cmp.Or(w.Interval, 30*time.Second)
+// Watch says how the root is watched by Run. Call it before Run.
+func (k *Keyring) Watch(w Watch) { k.health.watch.Store(&w) }
+
+// Run asks the root again and again until ctx ends.
+func (k *Keyring) Run(ctx context.Context) {
+	interval := 30 * time.Second
+	if w := k.health.watch.Load(); w != nil {
+		interval = cmp.Or(w.Interval, interval)
+	}
 	for {
 		pause := interval
 		if k.health.outage.Load() != nil {

@@ -162,3 +162,39 @@ func (h hangingRoot) Unwrap(ctx context.Context, _ []byte, _ Context) ([]byte, e
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// Run asks in its interval, and more often while the root is away.
+func TestRun(t *testing.T) {
+	db := openDB(t)
+	root := newRoot()
+	k := open(t, db, root)
+	synctest.Test(t, func(t *testing.T) {
+		k.Watch(Watch{Interval: 30 * time.Second, Grace: time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		root.asked = 0
+		done := make(chan struct{})
+		go func() { k.Run(ctx); close(done) }()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if root.asked < 9 || root.asked > 11 {
+			t.Errorf("it asked %d times in 5 minutes", root.asked)
+		}
+		root.fail, root.asked = ErrRootUnavailable, 0
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if root.asked < 50 || root.asked > 66 {
+			t.Errorf("it asked %d times in 5 minutes in which the root was away", root.asked)
+		}
+		if !k.Outage().Closed {
+			t.Error("it is not closed")
+		}
+		root.fail = nil
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if o := k.Outage(); o.Err != nil || o.Closed {
+			t.Errorf("it is not back: %s", o)
+		}
+		cancel()
+		<-done
+	})
+}

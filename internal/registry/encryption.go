@@ -120,11 +120,11 @@ func (r *Registry) customerKeyChanged(topic string) {
 func (r *Registry) newRepositoryKey(repo Repository) (w wrappedKey, err error) {
 	if repo.Encryption.Type == EncryptionAES256 {
 		_, w.inner, err = r.keys.GenerateDataKey(repo.Registry.keyScope(), repositoryContext(repo.Registry, repo.Name))
-		return w, err
+		return w, aboutKey(repo, err)
 	}
 	if repo.Encryption.Type == EncryptionDSSE {
 		if _, w.outer, err = r.keys.GenerateDataKey(repo.Registry.keyScope(), outerContext(repo)); err != nil {
-			return w, err
+			return w, aboutKey(repo, err)
 		}
 	}
 	w.inner, w.material, err = r.customer.Wrap(context.Background(), repo.keyUse(), seal.NewKey().Bytes())
@@ -179,23 +179,37 @@ func aboutKey(repo Repository, err error) error {
 	return fmt.Errorf("unwrap the key of repository %s: %w", repo.Name, err)
 }
 
+// errCold means that a key is not open.
+var errCold = errors.New("the key is not open")
+
 // innerKey opens the key under the customer key, once for all who ask at the same moment.
 func (r *Registry) innerKey(repo Repository) (seal.Key, error) {
 	now, epoch := r.now(), r.open.epoch.Load()
 	current := func(k openKey) bool {
 		return k.epoch == epoch && now.Before(k.expires) && !now.Before(k.expires.Add(-keyTTL))
 	}
-	k, err := r.open.cache.current(repo.id, current, func() (openKey, int, error) {
-		key, err, _ := r.open.flight.Do(fmt.Sprintf("%d/%d", repo.id, epoch), func() (any, error) {
-			raw, err := r.customer.Unwrap(context.Background(), repo.keyUse(), repo.wrapped.inner)
-			if err != nil {
-				return seal.Key{}, err
-			}
-			return seal.KeyFromBytes(raw)
+	k, err := r.open.cache.current(repo.id, current, func() (openKey, int, error) { return openKey{}, 0, errCold })
+	if !errors.Is(err, errCold) {
+		return k.key, err
+	}
+	opened, err, _ := r.open.flight.Do(fmt.Sprintf("%d/%d", repo.id, epoch), func() (any, error) {
+		// Who came too late for the last flight finds what it brought.
+		k, err := r.open.cache.current(repo.id, current, func() (openKey, int, error) {
+			key, err := r.unwrapInner(repo)
+			return openKey{key, epoch, now.Add(keyTTL)}, 1024, err
 		})
-		return openKey{key.(seal.Key), epoch, now.Add(keyTTL)}, 1024, err
+		return k.key, err
 	})
-	return k.key, err
+	return opened.(seal.Key), err
+}
+
+func (r *Registry) unwrapInner(repo Repository) (seal.Key, error) {
+	raw, err := r.customer.Unwrap(context.Background(), repo.keyUse(), repo.wrapped.inner)
+	if err != nil {
+		return seal.Key{}, err
+	}
+	defer clear(raw)
+	return seal.KeyFromBytes(raw)
 }
 
 // Usable reports whether the bytes in a repository can be read and written now. The error is *KeyError, or says that the

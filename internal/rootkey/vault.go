@@ -151,6 +151,10 @@ func (v *vault) Wrap(ctx context.Context, plaintext []byte, c kms.Context) ([]by
 
 // Unwrap has the server decrypt what Wrap made.
 func (v *vault) Unwrap(ctx context.Context, wrapped []byte, c kms.Context) ([]byte, error) {
+	// The engine takes base64 with stray bits at its end too, which is none that it made.
+	if _, err := base64.StdEncoding.Strict().DecodeString(string(wrapped[bytes.LastIndexByte(wrapped, ':')+1:])); err != nil {
+		return nil, kms.ErrWrongRoot
+	}
 	context := c.Encode(nil)
 	var out struct{ Data struct{ Plaintext string } }
 	if err := v.transit(ctx, "decrypt", map[string]string{"ciphertext": string(wrapped)}, context, &out); err != nil {
