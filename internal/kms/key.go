@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/keymaterial"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -116,16 +118,16 @@ func complete(key *Key) error {
 	if key.Spec == "" {
 		key.Spec = SpecSymmetric
 	}
-	usages, known := specUsages[key.Spec]
-	if !known {
+	spec := keymaterial.Spec(key.Spec)
+	if spec.Check() != nil {
 		return Errorf(CodeUnsupportedOperation, "KeySpec %s is not supported", key.Spec)
 	}
 	if key.Usage == "" {
-		if key.Usage = UsageEncrypt; len(usages) != 1 || usages[0] != UsageEncrypt {
+		if key.Usage = spec.DefaultUsage(); key.Usage == "" {
 			return Errorf(CodeValidation, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
 		}
 	}
-	if !contains(usages, key.Usage) {
+	if !slices.Contains(spec.Usages(), key.Usage) {
 		return Errorf(CodeValidation, "KeyUsage %s is not compatible with KeySpec %s", key.Usage, key.Spec)
 	}
 	switch key.Origin {
@@ -137,24 +139,6 @@ func complete(key *Key) error {
 		return Errorf(CodeUnsupportedOperation, "Origin %s is not supported", key.Origin)
 	}
 	return nil
-}
-
-// specUsages are the specs of keys with what keys of them can be for.
-var specUsages = map[string][]string{
-	SpecSymmetric: {UsageEncrypt},
-	"RSA_2048":    {UsageEncrypt, UsageSign}, "RSA_3072": {UsageEncrypt, UsageSign}, "RSA_4096": {UsageEncrypt, UsageSign},
-	"ECC_NIST_P256": {UsageSign}, "ECC_NIST_P384": {UsageSign}, "ECC_NIST_P521": {UsageSign}, "ECC_SECG_P256K1": {UsageSign},
-	"ECC_NIST_EDWARDS25519": {UsageSign},
-	"HMAC_224":              {UsageMac}, "HMAC_256": {UsageMac}, "HMAC_384": {UsageMac}, "HMAC_512": {UsageMac},
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 // Create makes a key of a draft. The error is *Error when the account has as many as it may.
