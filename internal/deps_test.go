@@ -25,7 +25,7 @@ type tier struct {
 var tiers = []tier{
 	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson", "keymaterial", "x500"},
 		"functions of values, without context or I/O: property tests and fuzzers need nothing but them"},
-	{"engines", []string{"store", "blob", "kms", "audit", "tlsconfig"},
+	{"engines", []string{"store", "blob", "kms", "rootkey", "audit", "tlsconfig"},
 		"they keep rows, bytes, keys, records and certificates, and know nothing of what these mean"},
 	{"domain", []string{"registry", "iam", "organization", "identity", "federation"},
 		"the rules of a registry and of its identities, without protocols and without authorisation"},
@@ -43,6 +43,7 @@ var sideways = map[string][]string{
 	"policy":                {"arn", "strictjson"},
 	"sigv4":                 {"secret"},
 	"kms":                   {"store"},
+	"rootkey":               {"kms"}, // whose roots it has
 	"audit":                 {"store"},
 	"identity":              {"iam", "organization"},
 	"access":                {},

@@ -5,6 +5,7 @@ package app
 //go:generate go run ./docgen ../../docs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +16,10 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/strictjson"
 )
@@ -28,27 +30,28 @@ const DefaultData = "./coffer-data"
 // Config is the configuration of a server: the flags of coffer serve, with the same names in the environment, after
 // COFFER_, and in a file.
 type Config struct {
-	Data           string   `help:"Folder that holds the state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
-	Listen         string   `help:"Address of the one public port." default:"127.0.0.1:5000" env:"COFFER_LISTEN" placeholder:"ADDR"`
-	AdminListen    string   `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:5001" env:"COFFER_ADMIN_LISTEN" placeholder:"ADDR"`
-	Domain         string   `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
-	Account        string   `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
-	Region         []string `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
-	Database       string   `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
-	Blobs          string   `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
-	RootKey        string   `help:"What wraps all keys: file:PATH. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
-	TLSCert        string   `name:"tls-cert" help:"Certificate, a PEM file that its issuers' certificates may follow in; read again when it changes." env:"COFFER_TLS_CERT" placeholder:"FILE"`
-	TLSKey         string   `name:"tls-key" help:"Key of the certificate, a PEM file." env:"COFFER_TLS_KEY" placeholder:"FILE"`
-	TLSDev         bool     `name:"tls-dev" help:"Make a certificate authority and a certificate in the data folder, for development." env:"COFFER_TLS_DEV"`
-	TLSClientCA    string   `name:"tls-client-ca" help:"Authorities of client certificates, a PEM file; read again when it changes." env:"COFFER_TLS_CLIENT_CA" placeholder:"FILE"`
-	TLSClientAuth  string   `name:"tls-client-auth" help:"Whether clients must have a certificate: optional, which is the default with --tls-client-ca, or required." env:"COFFER_TLS_CLIENT_AUTH" placeholder:"WHICH"`
-	ACMEDirectory  string   `name:"acme-directory" help:"Get certificates from the ACME server with this directory, whose terms you agree to." env:"COFFER_ACME_DIRECTORY" placeholder:"URL"`
-	ACMEDomain     []string `name:"acme-domain" help:"A host name to get a certificate for; may be given again." env:"COFFER_ACME_DOMAIN" placeholder:"HOST"`
-	ACMEEmail      string   `name:"acme-email" help:"Where the ACME server writes to." env:"COFFER_ACME_EMAIL" placeholder:"ADDRESS"`
-	ACMECA         string   `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
-	ACMEHTTPListen string   `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
-	AllowAnonymous bool     `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
-	File           string   `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
+	Data           string        `help:"Folder that holds the state." default:"./coffer-data" env:"COFFER_DATA" placeholder:"DIR"`
+	Listen         string        `help:"Address of the one public port." default:"127.0.0.1:5000" env:"COFFER_LISTEN" placeholder:"ADDR"`
+	AdminListen    string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:5001" env:"COFFER_ADMIN_LISTEN" placeholder:"ADDR"`
+	Domain         string        `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
+	Account        string        `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
+	Region         []string      `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
+	Database       string        `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
+	Blobs          string        `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
+	RootKey        string        `help:"What wraps all keys: file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME or pkcs11:…, as in docs/keys.md. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
+	RootKeyGrace   time.Duration `help:"How long images are served on while the root key can't be reached." default:"5m" env:"COFFER_ROOT_KEY_GRACE" placeholder:"DURATION"`
+	TLSCert        string        `name:"tls-cert" help:"Certificate, a PEM file that its issuers' certificates may follow in; read again when it changes." env:"COFFER_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string        `name:"tls-key" help:"Key of the certificate, a PEM file." env:"COFFER_TLS_KEY" placeholder:"FILE"`
+	TLSDev         bool          `name:"tls-dev" help:"Make a certificate authority and a certificate in the data folder, for development." env:"COFFER_TLS_DEV"`
+	TLSClientCA    string        `name:"tls-client-ca" help:"Authorities of client certificates, a PEM file; read again when it changes." env:"COFFER_TLS_CLIENT_CA" placeholder:"FILE"`
+	TLSClientAuth  string        `name:"tls-client-auth" help:"Whether clients must have a certificate: optional, which is the default with --tls-client-ca, or required." env:"COFFER_TLS_CLIENT_AUTH" placeholder:"WHICH"`
+	ACMEDirectory  string        `name:"acme-directory" help:"Get certificates from the ACME server with this directory, whose terms you agree to." env:"COFFER_ACME_DIRECTORY" placeholder:"URL"`
+	ACMEDomain     []string      `name:"acme-domain" help:"A host name to get a certificate for; may be given again." env:"COFFER_ACME_DOMAIN" placeholder:"HOST"`
+	ACMEEmail      string        `name:"acme-email" help:"Where the ACME server writes to." env:"COFFER_ACME_EMAIL" placeholder:"ADDRESS"`
+	ACMECA         string        `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
+	ACMEHTTPListen string        `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
+	AllowAnonymous bool          `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
+	File           string        `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
 	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
 	RootAccessKeyID     string      `kong:"-"`
@@ -70,10 +73,8 @@ func (c *Config) Check() error {
 		return errors.New("--database: only the embedded SQLite database is available yet; leave it out")
 	case c.Blobs != "":
 		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
-	case c.RootKey != "" && !strings.HasPrefix(c.RootKey, "file:"):
-		return fmt.Errorf("--root-key %s: only file:PATH is available yet", scheme(c.RootKey))
-	case c.RootKey == "file:":
-		return errors.New("--root-key file: needs a path")
+	case c.RootKeyGrace < 0:
+		return errors.New("--root-key-grace can't be negative")
 	case c.Data == "":
 		return errors.New("--data must name a folder")
 	case !accountPattern.MatchString(c.Account):
@@ -98,6 +99,11 @@ func (c *Config) Check() error {
 			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
 		}
 	}
+	if c.RootKey != "" {
+		if err := rootkey.Check(c.RootKey); err != nil {
+			return fmt.Errorf("--root-key %w", err)
+		}
+	}
 	if err := c.checkTLS(); err != nil {
 		return err
 	}
@@ -105,21 +111,12 @@ func (c *Config) Check() error {
 	return err
 }
 
-// scheme leaves of a URL, in which there may be a secret, the beginning.
-func scheme(url string) string {
-	s, _, ok := strings.Cut(url, ":")
-	if !ok {
-		return url
+// rootKey is the URL of the root of trust.
+func (c *Config) rootKey() string {
+	if path, ok := rootkey.FilePath(c.RootKey); ok {
+		return "file:" + path
 	}
-	return s + ":…"
-}
-
-// rootKeyPath is the file of the root key.
-func (c *Config) rootKeyPath() string {
-	if path, ok := strings.CutPrefix(c.RootKey, "file:"); ok {
-		return path
-	}
-	return filepath.Join(c.Data, "root-key")
+	return cmp.Or(c.RootKey, "file:"+filepath.Join(c.Data, "root-key"))
 }
 
 // ReadFile reads a configuration file: a JSON object with the names of the flags, and "limits" with those of the limits.

@@ -61,8 +61,9 @@ func TestCheckConfig(t *testing.T) {
 		"ACME, wildcard":    {acme(func(c *Config) { c.ACMEDomain = []string{"*.example.com"} }), `--acme-domain "*.example.com"` + wholeName},
 		"ACME, address":     {acme(func(c *Config) { c.ACMEDomain = []string{"192.0.2.1"} }), `--acme-domain "192.0.2.1"` + wholeName},
 		"ACME, port alone":  {acme(func(c *Config) { c.ACMEHTTPListen = "80" }), `--acme-http-listen "80" is not an address such as 0.0.0.0:80`},
-		"root key URL":      {func(c *Config) { c.RootKey = "vault://token@h/key" }, "--root-key vault:…: only file:PATH is available yet"},
-		"root key no URL":   {func(c *Config) { c.RootKey = "/etc/root-key" }, "--root-key /etc/root-key: only file:PATH is available yet"},
+		"root key URL":      {func(c *Config) { c.RootKey = "vault://token@h/key" }, "--root-key vault:… has a user or a fragment, which belong to no root; credentials come from the environment"},
+		"root key a path":   {func(c *Config) { c.RootKey = "/etc/root-key" }, ""},
+		"root key no kind":  {func(c *Config) { c.RootKey = "token@:x" }, "--root-key "},
 		"root key no path":  {func(c *Config) { c.RootKey = "file:" }, "--root-key file: needs a path"},
 		"no data":           {func(c *Config) { c.Data = "" }, "--data must name a folder"},
 		"no account":        {func(c *Config) { c.Account = "" }, `--account "" is not 12 digits`},
@@ -111,14 +112,14 @@ func oneLine(t testing.TB, err error) {
 	}
 }
 
-func TestRootKeyPath(t *testing.T) {
+func TestRootKeyURL(t *testing.T) {
 	c := good()
-	if got := c.rootKeyPath(); got != filepath.Join("data", "root-key") {
-		t.Error(got)
-	}
-	c.RootKey = "file:/etc/coffer/key"
-	if got := c.rootKeyPath(); got != "/etc/coffer/key" {
-		t.Error(got)
+	for given, want := range map[string]string{"": "file:data/root-key", "file:/etc/coffer/key": "file:/etc/coffer/key", "keys/root": "file:keys/root",
+		"vault://vault.example.com/transit/coffer": "vault://vault.example.com/transit/coffer"} {
+		c.RootKey = given
+		if got := c.rootKey(); got != want {
+			t.Errorf("%s is %s", given, got)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
-	"github.com/coffer-registry/coffer/internal/kms"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -178,7 +178,7 @@ func TestRootKey(t *testing.T) {
 		want  string
 	}{
 		"missing":              {func() error { return nil }, "root key " + path + " is missing, and this data can't be read without it"},
-		"another's":            {func() error { _, err := kms.CreateRoot(path); return err }, "the root key does not open this data: it belongs to another installation"},
+		"another's":            {func() error { _, err := rootkey.CreateFile(path); return err }, "the root key does not open this data: it belongs to another installation"},
 		"damaged":              {func() error { return os.WriteFile(path, right[:len(right)/2], 0o600) }, "root key " + path + " is damaged"},
 		"readable by everyone": {func() error { return errors.Join(os.WriteFile(path, right, 0o600), os.Chmod(path, 0o644)) }, "root key " + path + " can be read by others (mode 0644)"},
 		"a folder":             {func() error { return os.Mkdir(path, 0o700) }, "read the root key: "},

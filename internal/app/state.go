@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/organization"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -96,17 +97,31 @@ func (st *state) accounts(c Config) *organizations.Accounts {
 	return &organizations.Accounts{IAM: st.iam, Organization: st.organization, Keyring: st.keys, Regions: c.Region}
 }
 
-// openRoot opens the root key, or makes one if no data depends on one yet.
-func openRoot(ctx context.Context, c Config, db *store.DB) (*kms.Root, error) {
-	initialized, err := kms.Initialized(ctx, db)
+// openRoot opens the root of trust, or makes a file if that is the root and no data depends on one yet.
+func openRoot(ctx context.Context, c Config, db *store.DB) (kms.Root, error) {
+	url := c.rootKey()
+	// Of URLs the root's own name is told, which has no secrets; one of another kind is refused before it is asked.
+	named, err := rootkey.Name(url)
 	if err != nil {
 		return nil, err
 	}
-	path := c.rootKeyPath()
-	if _, err := os.Stat(path); initialized || err == nil {
-		return kms.OpenRoot(path)
+	initialized, err := kms.CheckRoot(ctx, db, named)
+	if err != nil {
+		return nil, err
 	}
-	return kms.CreateRoot(path)
+	unused := filepath.Join(c.Data, "root-key")
+	path, isFile := rootkey.FilePath(url)
+	if !initialized && path != unused {
+		if _, err := os.Stat(unused); err == nil {
+			return nil, fmt.Errorf("there are two root keys for new data: %s and --root-key %s; remove the first, or start without --root-key", unused, named)
+		}
+	}
+	if isFile && !initialized {
+		if _, err := os.Stat(path); err != nil {
+			return rootkey.CreateFile(path)
+		}
+	}
+	return rootkey.Open(url, rootkey.Options{})
 }
 
 // scopes are those of the service keys that this configuration needs.

@@ -25,7 +25,7 @@ func ensure(t testing.TB, db *store.DB, k *Keyring, scopes ...Scope) {
 // A service key that is made while the server runs is good once it is committed, and is there after a restart.
 func TestEnsure(t *testing.T) {
 	db := openDB(t)
-	root, _ := newRootFile(t)
+	root := newRoot()
 	k := open(t, db, root, ecrEast)
 	before := serviceBytes(t, k, ecrEast)
 	chosen := errors.New("chosen")
@@ -50,7 +50,7 @@ func TestEnsure(t *testing.T) {
 // Keys that another process makes are known after the next look for changes.
 func TestKeysReachOtherServers(t *testing.T) {
 	dir := t.TempDir()
-	root, _ := newRootFile(t)
+	root := newRoot()
 	openAt := func() (*store.DB, *Keyring) {
 		db, err := store.Open(t.Context(), dir, store.Options{})
 		if err != nil {
@@ -87,7 +87,7 @@ func TestKeysReachOtherServers(t *testing.T) {
 // Keys are made while others are in use.
 func TestEnsureBesideUse(t *testing.T) {
 	db := openDB(t)
-	root, _ := newRootFile(t)
+	root := newRoot()
 	k := open(t, db, root, ecrEast)
 	var users sync.WaitGroup
 	done := make(chan struct{})

@@ -414,6 +414,41 @@ func emptyIsNil(m map[string]string) map[string]string {
 	return m
 }
 
+// Delegated are the grants of a key that let their grantees make a new one: it must allow no operation that they don't, and
+// demand at least as much of the encryption context.
+func (k *Keys) Delegated(ctx context.Context, key Key, n NewGrant) (all []policy.Grant, err error) {
+	set, err := k.granted(ctx, key.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range set.list {
+		if slices.Contains(g.Operations, string(CreateGrant)) && g.covers(n) {
+			all = append(all, policy.Grant{ID: g.ID, Grantee: g.Grantee, Operations: []string{string(CreateGrant)}})
+		}
+	}
+	return all, nil
+}
+
+// covers reports whether a new grant stays within a grant.
+func (g Grant) covers(n NewGrant) bool {
+	if slices.ContainsFunc(n.Operations, func(op string) bool { return !slices.Contains(g.Operations, op) }) {
+		return false
+	}
+	if len(g.Constraints.Equals) > 0 {
+		return maps.Equal(g.Constraints.Equals, n.Constraints.Equals)
+	}
+	demanded := n.Constraints.Subset
+	if len(demanded) == 0 {
+		demanded = n.Constraints.Equals
+	}
+	for name, value := range g.Constraints.Subset {
+		if got, ok := demanded[name]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
 // RetiredBy are the grants to retire a grant: those of the principals who may, by name.
 func (g Grant) RetiredBy() []policy.Grant {
 	var all []policy.Grant

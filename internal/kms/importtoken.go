@@ -72,8 +72,11 @@ func (k *Keys) ImportParameters(key Key, wrappingSpec, algorithm string) (p Impo
 func (k *Keys) unwrapImport(key Key, token, wrapped []byte) (keymaterial.Material, error) {
 	var none keymaterial.Material
 	text, err := k.keyring.Open(token, importContext(key.ID))
-	if err != nil {
+	if errors.Is(err, ErrUnwrap) {
 		return none, Errorf(CodeInvalidImportToken, "The import token is invalid or is associated with a different KMS key.")
+	}
+	if err != nil {
+		return none, fmt.Errorf("open an import token of key %s: %w", key.ID, err)
 	}
 	defer clear(text)
 	var t importToken

@@ -28,13 +28,13 @@ const (
 
 // What a key is for.
 const (
-	UsageEncrypt = "ENCRYPT_DECRYPT"
-	UsageSign    = "SIGN_VERIFY"
-	UsageMac     = "GENERATE_VERIFY_MAC"
+	UsageEncrypt = keymaterial.EncryptDecrypt
+	UsageSign    = keymaterial.SignVerify
+	UsageMac     = keymaterial.GenerateVerifyMac
 )
 
 // SpecSymmetric is the spec of the keys that encrypt data and data keys.
-const SpecSymmetric = "SYMMETRIC_DEFAULT"
+const SpecSymmetric = string(keymaterial.SymmetricDefault)
 
 // MaxKeys is how many keys of its own an account may have in a region.
 const MaxKeys = 100_000
@@ -118,16 +118,17 @@ func complete(key *Key) error {
 	if key.Spec == "" {
 		key.Spec = SpecSymmetric
 	}
-	spec := keymaterial.Spec(key.Spec)
-	if spec.Check() != nil {
+	usages := keymaterial.Spec(key.Spec).Usages()
+	if usages == nil {
 		return Errorf(CodeUnsupportedOperation, "KeySpec %s is not supported", key.Spec)
 	}
 	if key.Usage == "" {
-		if key.Usage = spec.DefaultUsage(); key.Usage == "" {
-			return Errorf(CodeValidation, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
-		}
+		key.Usage = keymaterial.Spec(key.Spec).DefaultUsage()
 	}
-	if !slices.Contains(spec.Usages(), key.Usage) {
+	if key.Usage == "" {
+		return Errorf(CodeValidation, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+	}
+	if !slices.Contains(usages, key.Usage) {
 		return Errorf(CodeValidation, "KeyUsage %s is not compatible with KeySpec %s", key.Usage, key.Spec)
 	}
 	switch key.Origin {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coffer-registry/coffer/internal/keymaterial"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -61,7 +60,7 @@ func TestDestroyedMaterialIsGone(t *testing.T) {
 		t.Run(spec, func(t *testing.T) {
 			e := newKeysEnv(t)
 			e.destroy() // which empties the log of changes for the first time
-			key, other := e.create(NewKey{Spec: spec, Usage: keymaterial.Spec(spec).Usages()[0]}), e.create(NewKey{})
+			key, other := e.create(NewKey{Spec: spec, Usage: UsageEncrypt}), e.create(NewKey{})
 			material, kept := e.wrapped(key), e.wrapped(other)
 			e.must(e.change(func(tx *store.Tx) error {
 				_, err := e.CreateGrant(tx, key, grantToAccount())

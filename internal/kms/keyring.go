@@ -1,13 +1,14 @@
-// Package kms keeps the keys: the root key wraps service keys, a service key wraps the data keys of one purpose,
-// account and region, and a data key encrypts one repository's rows or one object.
+// Package kms keeps the keys: the root of trust wraps the installation key, the installation key wraps service keys, a
+// service key wraps the data keys of one purpose, account and region, and a data key encrypts one repository's rows or one
+// object.
 //
-// Service keys are unwrapped at start or when they are made, and stay in memory; data keys are wrapped and unwrapped
-// without I/O, so that this can be done inside a transaction. A wrapped data key is bound to its encryption context: what belongs to one
-// repository or object opens nothing else. The package doesn't decide who may use a key.
+// The installation key and the service keys are unwrapped at start or when they are made, and stay in memory; data keys are
+// wrapped and unwrapped without I/O, so that this can be done inside a transaction. A wrapped data key is bound to its
+// encryption context: what belongs to one repository or object opens nothing else. While the root of trust is away, data
+// keys open for a grace period only (Watch). The package doesn't decide who may use a key.
 package kms
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -26,8 +27,6 @@ import (
 
 // Errors of this package.
 var (
-	// ErrWrongRoot means that the root key is that of another installation.
-	ErrWrongRoot = errors.New("the root key does not open this data: it belongs to another installation")
 	// ErrUnwrap means that a wrapped key was altered, belongs to other data, or its service key is gone.
 	ErrUnwrap = errors.New("the wrapped data key does not open")
 	// ErrNoKey means that no service key exists for that purpose, account and region.
@@ -64,55 +63,50 @@ type Scope struct {
 // Keyring holds the service keys of an installation. Keys come and never go. It is safe for concurrent use.
 type Keyring struct {
 	db           *store.DB
-	root         *Root
 	installation string
 	// stale is set when keys were made that may not be in memory.
 	stale atomic.Bool
+	// asking is held while the root is asked for the sake of what is kept, so that one asks at a time.
+	asking sync.Mutex
+	health health
 
-	mu      sync.RWMutex
-	byID    map[KeyID]seal.Key
-	byScope map[Scope]KeyID
+	mu       sync.RWMutex
+	root     Root
+	record   record              // of the installation key in use
+	wrapping map[string]seal.Key // installation keys by their ids: the one in use, and one that is about to be
+	byID     map[KeyID]service
+	byScope  map[Scope]KeyID
+}
+
+// service is a service key in memory.
+type service struct {
+	seal.Key
+	purpose Purpose
 }
 
 // topic is that of changes to the service keys.
 const topic = "keys"
 
-const (
-	settingInstallation = "installation"
-	settingRootCheck    = "root-check"
-	wrapVersion         = 1
-)
-
-// Initialized reports whether the database belongs to an installation already, which then has a root key.
-func Initialized(ctx context.Context, db *store.DB) (bool, error) {
-	found := false
-	err := db.View(ctx, func(tx *store.Tx) error {
-		value, err := setting(tx, settingInstallation)
-		found = value != nil
-		return err
-	})
-	return found, err
-}
-
-// Open reads the service keys, on first use of the database makes it an installation of this root key, and makes the
-// service keys that the scopes ask for and that don't exist yet. The error is ErrWrongRoot when the root key is not the
-// one that this database was made with, and seal.ErrAltered when a service key was altered or moved.
-func Open(ctx context.Context, db *store.DB, root *Root, scopes []Scope) (*Keyring, error) {
-	k := &Keyring{db: db, root: root, byID: map[KeyID]seal.Key{}, byScope: map[Scope]KeyID{}}
+// Open reads the keys, on first use of the database makes it an installation of this root, and makes the service keys that
+// the scopes ask for and that don't exist yet. Data of before there were installation keys is brought over. The error is
+// ErrWrongRoot when the root is not the one that this database was made with, ErrRootUnavailable or ErrRootRefused when it
+// gives no key, and seal.ErrAltered when a service key was altered or moved.
+func Open(ctx context.Context, db *store.DB, root Root, scopes []Scope) (*Keyring, error) {
+	k := &Keyring{db: db, root: root, wrapping: map[string]seal.Key{}, byID: map[KeyID]service{}, byScope: map[Scope]KeyID{}}
 	db.Subscribe(func(changed string) {
 		if changed == topic {
 			k.stale.Store(true)
 		}
 	})
-	err := db.Update(ctx, func(tx *store.Tx) error {
-		if err := k.checkRoot(tx); err != nil {
-			return err
-		}
-		if err := k.load(tx); err != nil {
-			return err
-		}
-		return k.Ensure(tx, scopes...)
-	})
+	err := k.openInstallation(ctx)
+	if err == nil {
+		err = db.Update(ctx, func(tx *store.Tx) error {
+			if err := k.load(tx); err != nil {
+				return err
+			}
+			return k.Ensure(tx, scopes...)
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the keys: %w", err)
 	}
@@ -143,7 +137,13 @@ func (k *Keyring) Refresh(ctx context.Context) error {
 	if !k.stale.Swap(false) {
 		return nil
 	}
-	if err := k.db.View(ctx, k.load); err != nil {
+	err := k.db.View(ctx, k.load)
+	if errors.Is(err, errChanged) {
+		if err = k.Beat(ctx); err == nil {
+			err = k.db.View(ctx, k.load)
+		}
+	}
+	if err != nil {
 		k.stale.Store(true)
 		return fmt.Errorf("read the new service keys: %w", err)
 	}
@@ -155,87 +155,51 @@ func (k *Keyring) find(scope Scope) (KeyID, seal.Key, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	id, ok := k.byScope[scope]
-	return id, k.byID[id], ok
+	return id, k.byID[id].Key, ok
 }
 
 // put adds a service key.
 func (k *Keyring) put(id KeyID, scope Scope, key seal.Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.byID[id], k.byScope[scope] = key, id
+	k.byID[id], k.byScope[scope] = service{key, scope.Purpose}, id
 }
 
 // Installation is the id that was given to the installation when it was made.
 func (k *Keyring) Installation() string { return k.installation }
 
-func (k *Keyring) checkRoot(tx *store.Tx) error {
-	id, err := setting(tx, settingInstallation)
+// load reads the service keys that aren't in memory.
+func (k *Keyring) load(tx *store.Tx) error {
+	key, err := k.wrappingKey(tx)
 	if err != nil {
 		return err
 	}
-	if id == nil {
-		id = []byte(rand.Text())
-		check, err := seal.SealBytes(k.root.key, []byte(settingRootCheck), id)
-		if err != nil {
-			return err
-		}
-		k.installation = string(id)
-		if err := putSetting(tx, settingInstallation, id); err != nil {
-			return err
-		}
-		return putSetting(tx, settingRootCheck, check)
-	}
-	check, err := setting(tx, settingRootCheck)
+	rows, err := serviceRows(tx)
 	if err != nil {
 		return err
 	}
-	opened, err := seal.OpenBytes(k.root.key, []byte(settingRootCheck), check)
-	if err != nil || !bytes.Equal(opened, id) {
-		return ErrWrongRoot
+	for _, row := range rows {
+		if _, _, known := k.find(row.scope); known {
+			continue
+		}
+		if err := k.unwrap(key, row); err != nil {
+			return err
+		}
 	}
-	k.installation = string(id)
 	return nil
 }
 
-// load reads the service keys that aren't in memory.
-func (k *Keyring) load(tx *store.Tx) error {
-	rows, err := tx.Query(`SELECT id, purpose, account, region, wrapped FROM service_key`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		var scope Scope
-		var wrapped []byte
-		if err := rows.Scan(&id, &scope.Purpose, &scope.Account, &scope.Region, &wrapped); err != nil {
-			return err
-		}
-		if _, _, known := k.find(scope); known {
-			continue
-		}
-		if err := k.unwrap(id, scope, wrapped); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // unwrap opens a service key and keeps it.
-func (k *Keyring) unwrap(id string, scope Scope, wrapped []byte) error {
-	raw, err := seal.OpenBytes(k.root.key, serviceKeyContext(id, scope), wrapped)
-	if err != nil {
-		return fmt.Errorf("service key %s: %w", id, err)
-	}
-	key, err := seal.KeyFromBytes(raw)
+func (k *Keyring) unwrap(installation seal.Key, row serviceRow) error {
+	key, err := row.open(installation)
 	if err != nil {
 		return err
 	}
-	decoded, err := hex.DecodeString(id)
+	decoded, err := hex.DecodeString(row.id)
 	if err != nil || len(decoded) != len(KeyID{}) {
-		return fmt.Errorf("service key %q has no valid id", id)
+		return fmt.Errorf("service key %q has no valid id", row.id)
 	}
-	k.put(KeyID(decoded), scope, key)
+	k.put(KeyID(decoded), row.scope, key)
 	return nil
 }
 
@@ -247,10 +211,14 @@ func (k *Keyring) ensure(tx *store.Tx, scope Scope) (made bool, err error) {
 	if err != nil || n > 0 {
 		return false, err
 	}
+	installation, err := k.wrappingKey(tx)
+	if err != nil {
+		return false, err
+	}
 	var id KeyID
 	rand.Read(id[:])
 	key := seal.NewKey()
-	wrapped, err := seal.SealBytes(k.root.key, serviceKeyContext(id.String(), scope), key.Bytes())
+	wrapped, err := seal.SealBytes(installation, serviceRow{id: id.String(), scope: scope}.context(), key.Bytes())
 	if err != nil {
 		return false, err
 	}
@@ -263,12 +231,12 @@ func (k *Keyring) ensure(tx *store.Tx, scope Scope) (made bool, err error) {
 	return true, nil
 }
 
-func serviceKeyContext(id string, s Scope) []byte {
-	return encodeContext(nil, Context{"id": id, "purpose": string(s.Purpose), "account": s.Account, "region": s.Region})
-}
-
-// Key returns the service key of a scope itself, for data that is sealed under it directly. The error is ErrNoKey.
+// Key returns the service key of a scope itself, for data that is sealed under it directly. The error is ErrNoKey, or
+// ErrRootUnavailable for a purpose of data keys.
 func (k *Keyring) Key(scope Scope) (seal.Key, error) {
+	if err := k.guard(scope.Purpose); err != nil {
+		return seal.Key{}, err
+	}
 	_, key, ok := k.find(scope)
 	if !ok {
 		return seal.Key{}, noKey(scope)
@@ -289,58 +257,41 @@ func noKey(s Scope) error {
 	return fmt.Errorf("%w for %s in account %s, region %s", ErrNoKey, s.Purpose, s.Account, s.Region)
 }
 
-// GenerateDataKey makes a data key and wraps it under the service key of the scope. The error is ErrNoKey.
+// GenerateDataKey makes a data key and wraps it under the service key of the scope. The error is ErrNoKey or
+// ErrRootUnavailable.
 func (k *Keyring) GenerateDataKey(scope Scope, c Context) (seal.Key, []byte, error) {
 	key := seal.NewKey()
 	wrapped, err := k.Wrap(scope, key, c)
-	return key, wrapped, err
+	if err != nil {
+		return seal.Key{}, nil, err
+	}
+	return key, wrapped, nil
 }
 
-// Wrap wraps a data key under the service key of the scope. The error is ErrNoKey.
+// Wrap wraps a data key under the service key of the scope. The error is ErrNoKey or
+// ErrRootUnavailable.
 func (k *Keyring) Wrap(scope Scope, key seal.Key, c Context) ([]byte, error) {
-	id, service, ok := k.find(scope)
-	if !ok {
-		return nil, noKey(scope)
-	}
 	raw := key.Bytes()
 	if raw == nil {
 		return nil, errors.New("there is no data key to wrap")
 	}
-	header := append([]byte{wrapVersion}, id[:]...)
-	sealed, err := seal.SealBytes(service, encodeContext(header, c), raw)
-	if err != nil {
-		return nil, err
-	}
-	return append(header, sealed...), nil
+	return k.seal(wrapVersion, scope, raw, c)
 }
 
-// Unwrap opens a wrapped data key. The error is ErrUnwrap.
+// Unwrap opens a wrapped data key. The error is ErrUnwrap or ErrRootUnavailable.
 func (k *Keyring) Unwrap(wrapped []byte, c Context) (seal.Key, error) {
-	const header = 1 + len(KeyID{})
-	if len(wrapped) < header || wrapped[0] != wrapVersion {
-		return seal.Key{}, fmt.Errorf("%w: unknown format", ErrUnwrap)
-	}
-	k.mu.RLock()
-	service, ok := k.byID[KeyID(wrapped[1:header])]
-	k.mu.RUnlock()
-	if !ok {
-		return seal.Key{}, fmt.Errorf("%w: its service key is gone", ErrUnwrap)
-	}
-	raw, err := seal.OpenBytes(service, encodeContext(wrapped[:header:header], c), wrapped[header:])
+	raw, err := k.open(wrapVersion, wrapped, c)
 	if err != nil {
-		return seal.Key{}, fmt.Errorf("%w: it was altered or belongs to other data", ErrUnwrap)
+		return seal.Key{}, err
 	}
 	return seal.KeyFromBytes(raw)
 }
 
-// WrappedBy names the service key that a data key is wrapped with; ok is false for what is no wrapped data key.
-func WrappedBy(wrapped []byte) (id KeyID, ok bool) {
-	const header = 1 + len(KeyID{})
-	if len(wrapped) < header || wrapped[0] != wrapVersion {
-		return id, false
-	}
-	return KeyID(wrapped[1:header]), true
-}
+// Ready reports whether data keys open now, for what was opened before and is kept. The error is ErrRootUnavailable.
+func (k *Keyring) Ready() error { return k.guard(PurposeECR) }
+
+// Encode appends the context to prefix as the additional data of a cipher: contexts that differ never encode alike.
+func (c Context) Encode(prefix []byte) []byte { return encodeContext(prefix, c) }
 
 // encodeContext appends the context to prefix so that different contexts never encode alike: each name and value, in the
 // order of names, after its length.

@@ -38,7 +38,7 @@ func openDB(t testing.TB) *store.DB {
 	return db
 }
 
-func open(t testing.TB, db *store.DB, root *Root, scopes ...Scope) *Keyring {
+func open(t testing.TB, db *store.DB, root Root, scopes ...Scope) *Keyring {
 	t.Helper()
 	k, err := Open(t.Context(), db, root, scopes)
 	if err != nil {
@@ -65,19 +65,15 @@ func serviceKey(t testing.TB, k *Keyring, scope Scope) seal.Key {
 
 func TestInstallation(t *testing.T) {
 	db := openDB(t)
-	root, path := newRootFile(t)
-	if done, err := Initialized(t.Context(), db); done || err != nil {
+	root := newRoot()
+	if done, err := CheckRoot(t.Context(), db, "memory:1"); done || err != nil {
 		t.Error(done, err)
 	}
 	first := open(t, db, root, all...)
-	if done, err := Initialized(t.Context(), db); !done || err != nil {
+	if done, err := CheckRoot(t.Context(), db, "memory:1"); !done || err != nil {
 		t.Error(done, err)
 	}
-	again, err := OpenRoot(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := open(t, db, again)
+	second := open(t, db, root)
 	if first.Installation() == "" || first.Installation() != second.Installation() {
 		t.Errorf("installation %q became %q", first.Installation(), second.Installation())
 	}
@@ -100,7 +96,7 @@ func TestInstallation(t *testing.T) {
 // Keys of one purpose, account and region are no others.
 func TestScopesDontMix(t *testing.T) {
 	db := openDB(t)
-	root, _ := newRootFile(t)
+	root := newRoot()
 	k := open(t, db, root, all...)
 	domains := map[string]bool{}
 	for i, scope := range all {
@@ -133,9 +129,9 @@ func TestScopesDontMix(t *testing.T) {
 
 func TestWrongRoot(t *testing.T) {
 	db := openDB(t)
-	root, _ := newRootFile(t)
+	root := newRoot()
 	k := open(t, db, root, token)
-	other, _ := newRootFile(t)
+	other := newRoot()
 	_, err := Open(t.Context(), db, other, []Scope{token, trail})
 	if !errors.Is(err, ErrWrongRoot) || err.Error() != "open the keys: the root key does not open this data: it belongs to another installation" {
 		t.Errorf("error is %v", err)
@@ -151,7 +147,7 @@ func TestWrongRoot(t *testing.T) {
 	// The check itself can't be carried over from another installation.
 	foreign := openDB(t)
 	open(t, foreign, other, token)
-	for _, name := range []string{settingRootCheck, settingInstallation} {
+	for _, name := range []string{settingInstallationKey, settingInstallation} {
 		var value []byte
 		err := foreign.View(t.Context(), func(tx *store.Tx) (err error) { value, err = setting(tx, name); return err })
 		if err != nil {
@@ -170,7 +166,7 @@ func TestWrongRoot(t *testing.T) {
 
 // TestStoredKeys alters rows of service keys: each opens only under its own root key, in its own row.
 func TestStoredKeys(t *testing.T) {
-	root, _ := newRootFile(t)
+	root := newRoot()
 	for name, change := range map[string]string{
 		"swapped wraps": `UPDATE service_key SET wrapped = (SELECT wrapped FROM service_key AS other WHERE other.purpose = 'trail') WHERE purpose = 'token'`,
 		"purpose":       `UPDATE service_key SET purpose = 'kms' WHERE purpose = 'token'`,
@@ -207,7 +203,7 @@ func TestStoredKeys(t *testing.T) {
 }
 
 func TestWrap(t *testing.T) {
-	root, _ := newRootFile(t)
+	root := newRoot()
 	k := open(t, openDB(t), root, all...)
 	context := Context{"repository": "1", "object": "a"}
 	key, wrapped, err := k.GenerateDataKey(ecrEast, context)

@@ -34,11 +34,7 @@ func newKeysEnv(t testing.TB) *keysEnv {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	root, err := newRoot(make([]byte, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e.ring, err = Open(t.Context(), db, root, []Scope{keyScope(account, region), keyScope("999999999999", region)}); err != nil {
+	if e.ring, err = Open(t.Context(), db, newRoot(), []Scope{keyScope(account, region), keyScope("999999999999", region)}); err != nil {
 		t.Fatal(err)
 	}
 	e.must(db.Update(t.Context(), func(tx *store.Tx) error {

@@ -78,6 +78,10 @@ const maxOpened = 64
 
 // material finds material of a key by its id, from memory if it can. The error is *Error if it isn't there.
 func (k *Keys) material(ctx context.Context, s *standing, id string) (opened, error) {
+	// What is in memory is not to be used either while the root of trust is away for too long.
+	if err := k.keyring.Ready(); err != nil {
+		return opened{}, Errorf(CodeKeyUnavailable, "%v", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o, ok := s.materials[id]; ok {

@@ -1,172 +1,201 @@
 package kms
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func newRootFile(t testing.TB) (*Root, string) {
+// memoryRoot is a root in memory, which can be made to fail.
+type memoryRoot struct {
+	name string
+	key  seal.Key
+	// fail is what it answers in place of a key.
+	fail error
+	// asked counts how often it was asked to unwrap, and onAsk is called then.
+	asked int
+	onAsk func()
+}
+
+func newRoot() *memoryRoot { return &memoryRoot{name: "memory:1", key: seal.NewKey()} }
+
+func (m *memoryRoot) String() string { return m.name }
+
+func (m *memoryRoot) Wrap(ctx context.Context, plaintext []byte, c Context) ([]byte, error) {
+	if err := errors.Join(m.fail, ctx.Err()); err != nil {
+		return nil, err
+	}
+	return seal.SealBytes(m.key, c.Encode(nil), plaintext)
+}
+
+func (m *memoryRoot) Unwrap(ctx context.Context, wrapped []byte, c Context) ([]byte, error) {
+	m.asked++
+	if m.onAsk != nil {
+		m.onAsk()
+	}
+	if err := errors.Join(m.fail, ctx.Err()); err != nil {
+		return nil, err
+	}
+	plaintext, err := seal.OpenBytes(m.key, c.Encode(nil), wrapped)
+	if err != nil {
+		return nil, ErrWrongRoot
+	}
+	return plaintext, nil
+}
+
+// directRoot is one that could have wrapped service keys itself.
+type directRoot struct{ *memoryRoot }
+
+func (d directRoot) OpenDirect(_ context.Context, aad, sealed []byte) ([]byte, error) {
+	return seal.OpenBytes(d.key, aad, sealed)
+}
+
+// earlier makes data as it was before there were installation keys, and returns the service keys in it.
+func earlier(t testing.TB, db *store.DB, root seal.Key) map[Scope]seal.Key {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "root-key")
-	root, err := CreateRoot(path)
-	if err != nil {
-		t.Fatal(err)
+	sealed := func(aad, text []byte) []byte {
+		out, err := seal.SealBytes(root, aad, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
 	}
-	return root, path
+	exec(t, db, `INSERT INTO setting (name, value) VALUES ('installation', $1)`, []byte("OLD"))
+	exec(t, db, `INSERT INTO setting (name, value) VALUES ('root-check', $1)`, sealed([]byte("root-check"), []byte("OLD")))
+	keys := map[Scope]seal.Key{}
+	for i, scope := range all {
+		id := fmt.Sprintf("%032x", i+1)
+		keys[scope] = seal.NewKey()
+		aad := encodeContext(nil, Context{"id": id, "purpose": string(scope.Purpose), "account": scope.Account, "region": scope.Region})
+		exec(t, db, `INSERT INTO service_key (id, purpose, account, region, wrapped, created_at) VALUES ($1, $2, $3, $4, $5, 0)`,
+			id, string(scope.Purpose), scope.Account, scope.Region, sealed(aad, keys[scope].Bytes()))
+	}
+	return keys
 }
 
-func TestRootFile(t *testing.T) {
-	root, path := newRootFile(t)
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode() != 0o600 {
-		t.Errorf("its mode is %v", info.Mode())
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := fmt.Sprintf("coffer-root-key-1:%x\n", root.key.Bytes()); string(text) != want {
-		t.Errorf("the file is %d bytes", len(text))
-	}
-	opened, err := OpenRoot(path)
-	if err != nil || !opened.key.Equal(root.key) {
-		t.Errorf("it opens as another key, error %v", err)
-	}
-	if other, _ := newRootFile(t); other.key.Equal(root.key) {
-		t.Error("two root keys are the same")
-	}
-	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
-		t.Errorf("%v, error %v", files, err)
-	}
-}
+// Data of before there were installation keys is brought over, once, with all keys in it.
+func TestBringOver(t *testing.T) {
+	db := openDB(t)
+	root := directRoot{newRoot()}
+	root.name = "file:key"
+	keys := earlier(t, db, root.key)
 
-func TestRootIsNeverOverwritten(t *testing.T) {
-	root, path := newRootFile(t)
-	if _, err := CreateRoot(path); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("error is %v", err)
+	if _, err := Open(t.Context(), db, directRoot{newRoot()}, nil); !errors.Is(err, ErrWrongRoot) {
+		t.Errorf("another root: %v", err)
 	}
-	if opened, err := OpenRoot(path); err != nil || !opened.key.Equal(root.key) {
-		t.Errorf("it is another key now, error %v", err)
+	if _, err := Open(t.Context(), db, newRoot(), nil); !errors.Is(err, ErrWrongRoot) {
+		t.Errorf("a root that never wrapped service keys: %v", err)
 	}
-	// A file that is empty, as of a start that was cut short, is not taken for none either.
-	empty := filepath.Join(t.TempDir(), "root-key")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
+	if _, err := CheckRoot(t.Context(), db, "vault://h/m/k"); err == nil || !strings.Contains(err.Error(), "coffer root-key rotate --to vault://h/m/k") {
+		t.Errorf("a root of another kind: %v", err)
 	}
-	if _, err := CreateRoot(empty); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("error is %v", err)
+	root.fail = ErrRootUnavailable
+	if _, err := Open(t.Context(), db, root, nil); !errors.Is(err, ErrRootUnavailable) {
+		t.Errorf("a root that fails halfway: %v", err)
 	}
-	if files, err := os.ReadDir(filepath.Dir(empty)); err != nil || len(files) != 1 {
-		t.Errorf("%v, error %v", files, err)
-	}
-}
-
-func TestRootCantBeMade(t *testing.T) {
-	dir := t.TempDir()
-	_, err := CreateRoot(filepath.Join(dir, "missing", "root-key"))
-	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "create the root key: ") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error is %v", err)
-	}
-}
-
-// TestRootRefused has an error of one line for each file that is no root key, and no part of a key in it.
-func TestRootRefused(t *testing.T) {
-	root, good := newRootFile(t)
-	text, err := os.ReadFile(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := strings.TrimSpace(strings.TrimPrefix(string(text), rootPrefix))
-	damaged := "is damaged: it is not coffer-root-key-1: and 64 hexadecimal digits"
-	for name, tt := range map[string]struct {
-		text    string
-		mode    fs.FileMode
-		message string // empty if the key opens
-	}{
-		"as made":                 {string(text), 0o600, ""},
-		"read-only":               {string(text), 0o400, ""},
-		"without the line break":  {rootPrefix + key, 0o600, ""},
-		"with a Windows one":      {rootPrefix + key + "\r\n", 0o600, ""},
-		"in upper case":           {rootPrefix + strings.ToUpper(key), 0o600, ""},
-		"readable by the group":   {string(text), 0o640, "can be read by others (mode 0640); run: chmod 600 "},
-		"readable by others":      {string(text), 0o604, "can be read by others (mode 0604); run: chmod 600 "},
-		"writable by others":      {string(text), 0o602, "can be read by others (mode 0602); run: chmod 600 "},
-		"empty":                   {"", 0o600, damaged},
-		"truncated":               {string(text[:len(text)-3]), 0o600, damaged},
-		"truncated to the prefix": {rootPrefix, 0o600, damaged},
-		"longer":                  {rootPrefix + key + "00", 0o600, damaged},
-		"twice":                   {string(text) + string(text), 0o600, damaged},
-		"without its prefix":      {key, 0o600, damaged},
-		"of another version":      {strings.Replace(string(text), "-1:", "-2:", 1), 0o600, damaged},
-		"not hexadecimal":         {rootPrefix + "g" + key[1:], 0o600, damaged},
-		"a space within":          {rootPrefix + key[:32] + " " + key[32:], 0o600, damaged},
-		"something else":          {"-----BEGIN PRIVATE KEY-----\n" + key, 0o600, damaged},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "root-key")
-			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(path, tt.mode); err != nil {
-				t.Fatal(err)
-			}
-			opened, err := OpenRoot(path)
-			if tt.message == "" {
-				if err != nil || !opened.key.Equal(root.key) {
-					t.Errorf("it opens as another key, error %v", err)
-				}
-				return
-			}
-			if err == nil || opened != nil {
-				t.Fatal("it was opened")
-			}
-			message := err.Error()
-			if !strings.HasPrefix(message, "root key "+path+" "+tt.message) || strings.Contains(message, "\n") {
-				t.Errorf("error is %q", message)
-			}
-			if strings.Contains(message, key[:8]) || strings.Contains(message, key[40:48]) {
-				t.Errorf("error shows the key: %q", message)
-			}
-		})
-	}
-}
-
-func TestRootIsMissing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "root-key")
-	_, err := OpenRoot(path)
-	want := "root key " + path + " is missing, and this data can't be read without it; restore it from your backup: file does not exist"
-	if !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
-		t.Errorf("error is %v", err)
-	}
-	if err := os.Mkdir(path, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenRoot(path); err == nil || strings.Contains(err.Error(), "\n") {
-		t.Errorf("a folder: %v", err)
-	}
-}
-
-func TestRootNeverPrints(t *testing.T) {
-	root, _ := newRootFile(t)
-	raw := root.key.Bytes()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		for _, v := range []any{root, *root} {
-			text := fmt.Sprintf(verb, v)
-			if strings.Contains(text, fmt.Sprintf("%x", raw[:4])) || strings.Contains(text, strings.Trim(fmt.Sprint(raw[:4]), "[]")) {
-				t.Errorf("%s: %s", verb, text)
+	root.fail = nil
+	for range 2 {
+		k := open(t, db, root)
+		if k.Installation() != "OLD" {
+			t.Errorf("it is installation %s now", k.Installation())
+		}
+		for scope, want := range keys {
+			if !serviceKey(t, k, scope).Equal(want) {
+				t.Errorf("the key of %+v is another now", scope)
 			}
 		}
+	}
+	err := db.View(t.Context(), func(tx *store.Tx) error {
+		check, err := setting(tx, "root-check")
+		if check != nil {
+			t.Error("the check of before is still there")
+		}
+		rows, err2 := serviceRows(tx)
+		for _, row := range rows {
+			if _, err := seal.OpenBytes(root.key, row.context(), row.wrapped); err == nil {
+				t.Errorf("service key %s is still wrapped by the root", row.id)
+			}
+		}
+		return errors.Join(err, err2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A service key that was altered before the data is brought over stops that, and nothing is changed.
+func TestBringOverAltered(t *testing.T) {
+	db := openDB(t)
+	root := directRoot{newRoot()}
+	earlier(t, db, root.key)
+	exec(t, db, `UPDATE service_key SET region = 'us-west-1' WHERE region = 'us-west-2'`)
+	if _, err := Open(t.Context(), db, root, nil); !errors.Is(err, seal.ErrAltered) {
+		t.Errorf("error is %v", err)
+	}
+	exec(t, db, `UPDATE service_key SET region = 'us-west-2' WHERE region = 'us-west-1'`)
+	open(t, db, root)
+}
+
+// A root of another kind is refused with what to do, and one that is away or refuses with what it says.
+func TestOpenRefused(t *testing.T) {
+	db := openDB(t)
+	root := newRoot()
+	open(t, db, root)
+	other := *root
+	other.name = "vault://host/transit/coffer"
+	_, err := Open(t.Context(), db, &other, nil)
+	want := "open the keys: the keys of this data are wrapped by memory:1, not by vault://host/transit/coffer; start with --root-key memory:1, and to move them run: coffer root-key rotate --to vault://host/transit/coffer"
+	if err == nil || err.Error() != want {
+		t.Errorf("error is %v", err)
+	}
+	for _, fail := range []error{ErrRootUnavailable, ErrRootRefused} {
+		root.fail = fail
+		if _, err := Open(t.Context(), db, root, nil); !errors.Is(err, fail) {
+			t.Errorf("error is %v", err)
+		}
+		if _, err := Open(t.Context(), openDB(t), root, nil); !errors.Is(err, fail) {
+			t.Errorf("for new data: %v", err)
+		}
+	}
+}
+
+// The root is never asked inside a transaction: a database with one connection that is taken would not answer it.
+func TestRootOutsideTransactions(t *testing.T) {
+	db := openDB(t)
+	root := newRoot()
+	root.onAsk = func() {
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { return putSetting(tx, fmt.Sprint("asked ", root.asked), []byte("x")) }); err != nil {
+			t.Error(err)
+		}
+	}
+	k := open(t, db, root, all...)
+	if err := errors.Join(k.Beat(t.Context()), k.Rotate(t.Context(), nil, func(string) {})); err != nil {
+		t.Error(err)
+	}
+	open(t, db, root)
+	if root.asked < 4 {
+		t.Errorf("it was asked %d times", root.asked)
+	}
+}
+
+// A root that doesn't open what it wrapped is found out before anything depends on it.
+func TestRootThatForgets(t *testing.T) {
+	db := openDB(t)
+	root := newRoot()
+	root.onAsk = func() { root.key = seal.NewKey() }
+	if _, err := Open(t.Context(), db, root, nil); err == nil {
+		t.Error("it was taken")
+	}
+	if initialized, err := CheckRoot(t.Context(), db, "memory:1"); initialized || err != nil {
+		t.Errorf("it left an installation, error %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"errors"
 
 	"github.com/coffer-registry/coffer/internal/keymaterial"
 )
@@ -23,33 +22,14 @@ func (k *Keys) usedFor(ctx context.Context, op Operation, keyARN, usage string) 
 	return s.key, m.material, err
 }
 
-// useError turns an error of using material into what the client is told.
-func useError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, keymaterial.ErrUnsupported), errors.Is(err, keymaterial.ErrEnforced):
-		return Errorf(CodeInvalidKeyUsage, "%v", err)
-	case errors.Is(err, keymaterial.ErrMessage):
-		return Errorf(CodeValidation, "%v", err)
-	case errors.Is(err, keymaterial.ErrCiphertext):
-		return invalidCiphertext()
-	case errors.Is(err, keymaterial.ErrSignature):
-		return &Error{Code: CodeInvalidSignature}
-	case errors.Is(err, keymaterial.ErrMac):
-		return &Error{Code: CodeInvalidMac}
-	}
-	return err
-}
-
 // use runs a cryptographic operation with the material of a key, and notes that the key was used.
 func (k *Keys) use(ctx context.Context, op Operation, keyARN, usage string, fn func(keymaterial.Material) error) error {
 	key, m, err := k.usedFor(ctx, op, keyARN, usage)
 	if err != nil {
 		return err
 	}
-	if err := useError(fn(m)); err != nil {
-		return err
+	if err := fn(m); err != nil {
+		return refusal(key, err)
 	}
 	k.used.note(key.ID, op, k.now())
 	return nil
@@ -89,25 +69,5 @@ func (k *Keys) PublicKey(ctx context.Context, keyARN string) (der []byte, err er
 	if !keymaterial.Spec(key.Spec).HasPublicKey() {
 		return nil, Errorf(CodeUnsupportedOperation, "%s key spec is %s which is not valid for GetPublicKey.", key.ARN, key.Spec)
 	}
-	der, err = m.PublicKeyDER()
-	return der, useError(err)
-}
-
-// EncryptAsymmetric encrypts a message by the public key of a pair for the operation Encrypt or ReEncrypt. The error is *Error.
-func (k *Keys) EncryptAsymmetric(ctx context.Context, op Operation, keyARN, algorithm string, plaintext []byte) (ciphertext []byte, err error) {
-	err = k.use(ctx, op, keyARN, UsageEncrypt, func(m keymaterial.Material) (err error) {
-		ciphertext, err = m.EncryptAsymmetric(algorithm, plaintext)
-		return err
-	})
-	return ciphertext, err
-}
-
-// DecryptAsymmetric opens what was encrypted by the public key of a pair, for the operation Decrypt or ReEncrypt. The error is
-// *Error.
-func (k *Keys) DecryptAsymmetric(ctx context.Context, op Operation, keyARN, algorithm string, ciphertext []byte) (plaintext []byte, err error) {
-	err = k.use(ctx, op, keyARN, UsageEncrypt, func(m keymaterial.Material) (err error) {
-		plaintext, err = m.DecryptAsymmetric(algorithm, ciphertext)
-		return err
-	})
-	return plaintext, err
+	return m.PublicKeyDER()
 }

@@ -101,6 +101,9 @@ func (k *Keys) AttachedFor(ctx context.Context, q policy.Question) (policy.Resou
 		set.Policies = []*policy.Policy{accountDecides(q.Resource.Account)}
 		return set, nil
 	}
+	if operation == "creategrant" { // where they depend on the grant that is to be made; see Delegated
+		return set, nil
+	}
 	grants, err := k.granted(ctx, id)
 	if err != nil {
 		return set, err

@@ -153,6 +153,10 @@ func (r *Registry) key(repo Repository) (seal.Key, error) {
 		key, err := r.keys.Unwrap(repo.wrapped.inner, repositoryContext(repo.Registry, repo.Name))
 		return key, aboutKey(repo, err)
 	}
+	// What is open already is not to be used either while the root of trust is away for too long.
+	if err := r.keys.Ready(); err != nil {
+		return seal.Key{}, aboutKey(repo, err)
+	}
 	inner, err := r.innerKey(repo)
 	if err != nil || repo.Encryption.Type == EncryptionKMS {
 		return inner, aboutKey(repo, err)
@@ -168,6 +172,9 @@ func aboutKey(repo Repository, err error) error {
 	var refused *KeyError
 	if err == nil || errors.As(err, &refused) {
 		return err
+	}
+	if errors.Is(err, kms.ErrRootUnavailable) {
+		return &KeyError{Code: kms.CodeKeyUnavailable, Message: err.Error()}
 	}
 	return fmt.Errorf("unwrap the key of repository %s: %w", repo.Name, err)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -70,7 +71,7 @@ type env struct {
 	blobs *blobtest.Faulty
 
 	limits   Limits
-	root     *kms.Root
+	root     kms.Root
 	customer *customerKeys
 }
 
@@ -92,7 +93,7 @@ func startEnv(t failer, dir string, changes map[Limit]int64) *env {
 	var err error
 	e.limits, err = NewLimits(named)
 	e.must(err)
-	e.root, err = kms.CreateRoot(filepath.Join(dir, "root"))
+	e.root, err = rootkey.CreateFile(filepath.Join(dir, "root"))
 	e.must(err)
 	e.start()
 	e.update(func(tx *store.Tx) error {

@@ -106,8 +106,27 @@ func (s *service) encrypt(ctx context.Context, c awsapi.Call, in *api.EncryptReq
 	if err := rehearse(in.DryRun); err != nil {
 		return nil, err
 	}
-	blob, _, err := s.Keys.EncryptFor(ctx, kms.Encrypt, key.ARN, in.Plaintext, in.EncryptionContext)
+	blob, _, err := s.seal(ctx, kms.Encrypt, key, in.EncryptionAlgorithm, in.Plaintext, in.EncryptionContext)
 	return &api.EncryptResponse{CiphertextBlob: blob, KeyID: key.ARN, EncryptionAlgorithm: orSymmetric(in.EncryptionAlgorithm)}, err
+}
+
+// seal encrypts by a key of either kind, and returns the id of the material if the ciphertext says it.
+func (s *service) seal(ctx context.Context, op kms.Operation, key kms.Key, algorithm string, plaintext []byte, encryption map[string]string) (blob []byte, materialID string, err error) {
+	if key.Symmetric() {
+		return s.Keys.EncryptFor(ctx, op, key.ARN, plaintext, encryption)
+	}
+	blob, err = s.Keys.EncryptAsymmetric(ctx, op, key.ARN, algorithm, plaintext)
+	return blob, "", err
+}
+
+// open is the inverse of seal.
+func (s *service) open(ctx context.Context, op kms.Operation, key kms.Key, algorithm string, blob []byte, encryption map[string]string) (plaintext []byte, materialID string, err error) {
+	if key.Symmetric() {
+		plaintext, _, materialID, err = s.Keys.DecryptFor(ctx, op, blob, encryption)
+		return plaintext, materialID, err
+	}
+	plaintext, err = s.Keys.DecryptAsymmetric(ctx, op, key.ARN, algorithm, blob)
+	return plaintext, "", err
 }
 
 // opened is what a request decrypts: the key that made it, and what the request says of that.
@@ -185,7 +204,7 @@ func (s *service) decrypt(ctx context.Context, c awsapi.Call, in *api.DecryptReq
 	if err := s.checkUse(o.key, kms.Decrypt, in.EncryptionAlgorithm, in.EncryptionContext, in.GrantTokens); err != nil {
 		return nil, err
 	}
-	plaintext, key, material, err := s.Keys.DecryptFor(ctx, kms.Decrypt, in.CiphertextBlob, in.EncryptionContext)
+	plaintext, material, err := s.open(ctx, kms.Decrypt, o.key, in.EncryptionAlgorithm, in.CiphertextBlob, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +212,7 @@ func (s *service) decrypt(ctx context.Context, c awsapi.Call, in *api.DecryptReq
 		clear(plaintext)
 		return nil, err
 	}
-	return &api.DecryptResponse{KeyID: key.ARN, Plaintext: plaintext, EncryptionAlgorithm: orSymmetric(in.EncryptionAlgorithm), KeyMaterialID: material}, nil
+	return &api.DecryptResponse{KeyID: o.key.ARN, Plaintext: plaintext, EncryptionAlgorithm: orSymmetric(in.EncryptionAlgorithm), KeyMaterialID: material}, nil
 }
 
 // reEncrypted is what ReEncrypt is about.
@@ -247,7 +266,7 @@ func (s *service) reEncrypt(ctx context.Context, c awsapi.Call, in *api.ReEncryp
 	if err := s.checkUse(f.to.key, kms.ReEncrypt, in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext, nil); err != nil {
 		return nil, err
 	}
-	plaintext, from, source, err := s.Keys.DecryptFor(ctx, kms.ReEncrypt, in.CiphertextBlob, in.SourceEncryptionContext)
+	plaintext, source, err := s.open(ctx, kms.ReEncrypt, f.from.key, in.SourceEncryptionAlgorithm, in.CiphertextBlob, in.SourceEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -255,8 +274,8 @@ func (s *service) reEncrypt(ctx context.Context, c awsapi.Call, in *api.ReEncryp
 	if err := rehearse(in.DryRun); err != nil {
 		return nil, err
 	}
-	blob, destination, err := s.Keys.EncryptFor(ctx, kms.ReEncrypt, f.to.key.ARN, plaintext, in.DestinationEncryptionContext)
-	return &api.ReEncryptResponse{CiphertextBlob: blob, SourceKeyID: from.ARN, KeyID: f.to.key.ARN, SourceKeyMaterialID: source,
+	blob, destination, err := s.seal(ctx, kms.ReEncrypt, f.to.key, in.DestinationEncryptionAlgorithm, plaintext, in.DestinationEncryptionContext)
+	return &api.ReEncryptResponse{CiphertextBlob: blob, SourceKeyID: f.from.key.ARN, KeyID: f.to.key.ARN, SourceKeyMaterialID: source,
 		SourceEncryptionAlgorithm: orSymmetric(in.SourceEncryptionAlgorithm), DestinationEncryptionAlgorithm: orSymmetric(in.DestinationEncryptionAlgorithm),
 		DestinationKeyMaterialID: destination}, err
 }

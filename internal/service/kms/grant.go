@@ -13,17 +13,17 @@ import (
 )
 
 func (s *service) addGrants(out *awsapi.Service) {
-	awsapi.Add(out, onKey(s, about[api.CreateGrantRequest]{key: func(in *api.CreateGrantRequest) string { return in.KeyID }, context: grantContext},
-		awsapi.Op[api.CreateGrantRequest, api.CreateGrantResponse]{
-			Action: "kms:CreateGrant",
-			Parameters: func(in *api.CreateGrantRequest) any {
-				shown := *in
-				shown.GrantTokens = nil
-				return &shown
-			},
-			Response: func(out *api.CreateGrantResponse) any { return map[string]string{"grantId": out.GrantID} },
-			Write:    s.createGrant,
-		}))
+	awsapi.Add(out, awsapi.Op[api.CreateGrantRequest, api.CreateGrantResponse]{
+		Action: "kms:CreateGrant",
+		Ask:    s.askCreateGrant,
+		Parameters: func(in *api.CreateGrantRequest) any {
+			shown := *in
+			shown.GrantTokens = nil
+			return &shown
+		},
+		Response: func(out *api.CreateGrantResponse) any { return map[string]string{"GrantId": out.GrantID} },
+		Write:    s.createGrant,
+	})
 	awsapi.Add(out, onKey(s, about[api.ListGrantsRequest]{key: func(in *api.ListGrantsRequest) string { return in.KeyID }},
 		awsapi.Op[api.ListGrantsRequest, api.ListGrantsResponse]{Action: "kms:ListGrants", Read: s.listGrants}))
 	awsapi.Add(out, awsapi.Op[api.ListRetirableGrantsRequest, api.ListGrantsResponse]{
@@ -84,6 +84,31 @@ func grantContext(in *api.CreateGrantRequest, c policy.Context) {
 	}
 }
 
+// askCreateGrant asks for a grant. Who may make grants by one of theirs may make only those that stay within it.
+func (s *service) askCreateGrant(ctx context.Context, c awsapi.Call, in *api.CreateGrantRequest) (a awsapi.Asked, err error) {
+	f, err := s.find(ctx, c, in.KeyID, false)
+	if err != nil {
+		return a, err
+	}
+	question := policy.Question{Action: "kms:CreateGrant", Resource: f.resource}
+	if f.err == nil {
+		own := &policy.Own{}
+		if own.Grants, err = s.Keys.Delegated(ctx, f.key, newGrant(c, in)); err != nil {
+			return a, err
+		}
+		question.Own = own
+	}
+	a = awsapi.Asked{Questions: []policy.Question{question}, Context: requestContext(c, f), Found: f}
+	grantContext(in, a.Context)
+	return a, nil
+}
+
+// newGrant is what a grant is made from.
+func newGrant(c awsapi.Call, in *api.CreateGrantRequest) kms.NewGrant {
+	return kms.NewGrant{Grantee: in.GranteePrincipal, Retiring: in.RetiringPrincipal, Operations: in.Operations, Constraints: constraints(in),
+		Name: in.Name, Issuer: c.Caller.Principal.Account}
+}
+
 func constraints(in *api.CreateGrantRequest) kms.Constraints {
 	if in.Constraints == nil {
 		return kms.Constraints{}
@@ -97,8 +122,7 @@ func (s *service) createGrant(tx *store.Tx, c awsapi.Call, in *api.CreateGrantRe
 		if err := s.checkTokens(in.GrantTokens); err != nil {
 			return err
 		}
-		g, err := s.Keys.CreateGrant(tx, key, kms.NewGrant{Grantee: in.GranteePrincipal, Retiring: in.RetiringPrincipal, Operations: in.Operations,
-			Constraints: constraints(in), Name: in.Name, Issuer: c.Caller.Principal.Account})
+		g, err := s.Keys.CreateGrant(tx, key, newGrant(c, in))
 		if err != nil {
 			return err
 		}

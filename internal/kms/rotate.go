@@ -1,0 +1,158 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
+)
+
+// RootStatus is what is known of the root of trust, for the operator.
+type RootStatus struct {
+	Root string
+	// Since is when this root came to wrap the installation key, and Rotated when that key was made anew last; zero if it
+	// never was.
+	Since, Rotated time.Time
+	// Rotations counts how often it was.
+	Rotations int64
+	// ServiceKeys counts the keys that the installation key wraps.
+	ServiceKeys int
+	Outage      Outage
+}
+
+// Status reads what is known of the root.
+func (k *Keyring) Status(ctx context.Context) (s RootStatus, err error) {
+	err = k.db.View(ctx, func(tx *store.Tx) error {
+		r, err := getRecord(tx)
+		if err != nil {
+			return err
+		}
+		s = RootStatus{Root: r.Root, Since: time.UnixMicro(r.Since), Rotations: r.Rotations, Outage: k.Outage()}
+		if r.Rotations > 0 {
+			s.Rotated = time.UnixMicro(r.Made)
+		}
+		rows, err := serviceRows(tx)
+		s.ServiceKeys = len(rows)
+		return err
+	})
+	return s, err
+}
+
+// Rotate makes a new installation key and wraps all service keys with it, in one transaction, while the keys are in use.
+// It is wrapped by another root, which is the root from then on, or by a new key of the same one if to is nil and the root
+// can make one. However it ends, the data opens: with the root of before if it failed, and with the new one otherwise.
+// say is told of each step that is done.
+func (k *Keyring) Rotate(ctx context.Context, to Root, say func(string)) error {
+	k.asking.Lock()
+	defer k.asking.Unlock()
+	// The root must open what is stored now, by which it also finishes what an earlier rotation left half done.
+	if err := k.ask(ctx); err != nil {
+		return fmt.Errorf("open the keys before they are rotated: %w", err)
+	}
+	old, before, _ := k.current()
+	next, finish := to, func(context.Context) error { return nil }
+	if to == nil {
+		next = old
+		if r, ok := old.(Renewer); ok {
+			renewed, done, err := r.Renew(ctx)
+			if err != nil {
+				return fmt.Errorf("make a new root key: %w", err)
+			}
+			next, finish = renewed, done
+			say("made a new key of " + old.String())
+		}
+	}
+	r, key, err := newRecord(ctx, next, k.installation)
+	if err != nil {
+		return err
+	}
+	r.Rotations = before.Rotations + 1
+	if to == nil {
+		r.Root, r.Since = old.String(), before.Since
+	}
+	say("made a new installation key, wrapped by " + r.Root)
+	k.hold(r.ID, key)
+	n, err := k.switchTo(ctx, before, r, key, to)
+	if err != nil {
+		k.release(r.ID)
+		return fmt.Errorf("wrap the service keys anew: %w", err)
+	}
+	say(fmt.Sprintf("wrapped %d service keys anew", n))
+	// The data needs the new key of the root now: what is left is done whatever becomes of who asked for it.
+	if err := finish(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("the keys are rotated, but the new root key is not in its place yet, where the next start puts it: %w", err)
+	}
+	k.release(before.ID)
+	return nil
+}
+
+// switchTo rewraps all service keys and stores the record, if the one of before is still stored.
+func (k *Keyring) switchTo(ctx context.Context, before, r record, key seal.Key, to Root) (n int, err error) {
+	err = k.db.Update(ctx, func(tx *store.Tx) error {
+		stored, err := getRecord(tx)
+		if err != nil {
+			return err
+		}
+		if stored.ID != before.ID {
+			k.stale.Store(true)
+			return errChanged
+		}
+		old, err := k.wrappingKey(tx)
+		if err != nil {
+			return err
+		}
+		rows, err := serviceRows(tx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			service, err := row.open(old)
+			if err != nil {
+				return err
+			}
+			wrapped, err := seal.SealBytes(key, row.context(), service.Bytes())
+			if err != nil {
+				return err
+			}
+			if err := row.rewrap(tx, wrapped); err != nil {
+				return err
+			}
+		}
+		n = len(rows)
+		if err := putRecord(tx, r); err != nil {
+			return err
+		}
+		tx.OnCommit(func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.record = r
+			if to != nil {
+				k.root = to
+			}
+		})
+		return tx.Touch(topic)
+	})
+	return n, err
+}
+
+// hold keeps an installation key that is about to be in use, so that service keys that are made in the same moment find it.
+func (k *Keyring) hold(id string, key seal.Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.wrapping[id] = key
+}
+
+// release forgets an installation key that is not in use.
+func (k *Keyring) release(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.record.ID != id {
+		delete(k.wrapping, id)
+	}
+}
+
+// ErrSameRoot means that the keys are to be moved to the root that they have.
+var ErrSameRoot = errors.New("the keys are wrapped by this root already; to make new keys of it, leave --to out")
