@@ -13,8 +13,9 @@ run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup
 	go test -race -timeout 15m ./...
-test-fips:
+test-fips: setup
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m ./internal/... ./cmd/...
+	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m -run '^Test(FIPS|AWS|Docker|Skopeo)$$' ./test/clients
 test-long: setup
 	COFFER_TEST_LONG=1 go test -race -timeout 45m ./...
 bench: build

@@ -15,7 +15,8 @@ import (
 	"testing"
 )
 
-// unapproved are packages of algorithms that FIPS 140-3 does not approve; those below them are meant too.
+// unapproved are packages of algorithms that FIPS 140-3 does not approve, or that Go's module does not compute; those below
+// them are meant too.
 var unapproved = []string{"crypto/des", "crypto/dsa", "crypto/md5", "crypto/rc4", "crypto/sha1", "golang.org/x/crypto"}
 
 // unapprovedBy are those that use them nevertheless. A new one needs a reason for which an auditor would let it be.
@@ -31,6 +32,9 @@ var unapprovedBy = map[string]struct {
 		"thumbprints of certificates in keys; federation takes no encryption, for which it uses it too"},
 	"github.com/russellhaering/goxmldsig": {[]string{"crypto/sha1"},
 		"federation refuses signatures and digests of SHA-1 before the library sees them"},
+	"tlsconfig": {[]string{"golang.org/x/crypto/acme", "golang.org/x/crypto/acme/autocert"},
+		"ACME is a protocol, whose algorithms are those of the standard library"},
+	"golang.org/x/crypto/acme/autocert": {[]string{"golang.org/x/crypto/acme"}, "see tlsconfig"},
 	"github.com/google/uuid": {[]string{"crypto/md5", "crypto/sha1"},
 		"UUIDs of versions 3 and 5, which the database's library, whose dependency it is, does not make"},
 }

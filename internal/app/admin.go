@@ -30,6 +30,7 @@ func (s *Server) serveAdmin() error {
 	if s.tls != nil {
 		metrics.MustRegister(s.tls)
 	}
+	s.registerRoot(metrics)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -60,6 +61,13 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if o := s.state.keys.Outage(); o.Closed {
+		http.Error(w, o.String(), http.StatusServiceUnavailable)
+		return
+	} else if o.Err != nil {
+		fmt.Fprintln(w, "ok, but "+o.String())
 		return
 	}
 	fmt.Fprintln(w, "ok")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -80,6 +81,16 @@ func TestMFADevicesUnderFIPS(t *testing.T) {
 	if !fipstest.Enforced(t) {
 		return
 	}
+	page, err := os.ReadFile("../../docs/fips.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := func(r coffertest.Response) {
+		t.Helper()
+		if said := r.Text("Message"); !strings.Contains(string(page), said) {
+			t.Errorf("docs/fips.md does not have %q", said)
+		}
+	}
 	s := coffertest.Start(t)
 	if err := s.AddMFADevice(t.Context(), coffertest.Account, "phone"); err != nil {
 		t.Fatal(err)
@@ -100,6 +111,7 @@ func TestMFADevicesUnderFIPS(t *testing.T) {
 		if r.Status != c.status || r.Code() != c.code || !strings.Contains(r.Text("Message"), why) {
 			t.Errorf("%s: status %d: %s", c.operation, r.Status, r.Body)
 		}
+		documented(r)
 	}
 	if err := s.AssignMFADevice(t.Context(), serial, coffertest.Account); err != nil {
 		t.Fatal(err)
@@ -108,6 +120,7 @@ func TestMFADevicesUnderFIPS(t *testing.T) {
 	if r.Status != http.StatusForbidden || r.Code() != "AccessDenied" || !strings.Contains(r.Text("Message"), why) {
 		t.Errorf("GetSessionToken: status %d: %s", r.Status, r.Body)
 	}
+	documented(r)
 	for _, operation := range []string{"DeactivateMFADevice", "DeleteVirtualMFADevice"} {
 		s.MustQuery("iam", operation, map[string]any{"SerialNumber": serial})
 	}

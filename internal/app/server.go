@@ -47,6 +47,8 @@ type Options struct {
 	Roots *x509.CertPool
 	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
 	PasswordRounds int
+	// Watch says how the root of trust is watched, but for the grace, which is the configuration's.
+	Watch kms.Watch
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 }
@@ -74,6 +76,7 @@ type Server struct {
 	running  sync.WaitGroup
 	failed   chan error
 	sweep    time.Duration
+	watch    kms.Watch
 	stopping atomic.Bool
 }
 
@@ -82,7 +85,7 @@ func Start(ctx context.Context, c Config, o Options) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, log: o.Log, failed: make(chan error, 8)}
+	s := &Server{config: c, log: o.Log, watch: o.Watch, failed: make(chan error, 8)}
 	s.ending, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -272,6 +275,7 @@ func (s *Server) run() {
 			s.failed <- fmt.Errorf("write the rest of the trail: %w", err)
 		}
 	})
+	s.running.Go(func() { s.watchRoot(ctx) })
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })

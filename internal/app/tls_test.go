@@ -106,8 +106,10 @@ func TestTLSCertificateIsReplacedUnderLoad(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				io.Copy(io.Discard, r.Body)
-				r.Body.Close()
+				_, err = io.Copy(io.Discard, r.Body)
+				if err = errors.Join(err, r.Body.Close()); err != nil || r.ProtoMajor != 2 {
+					t.Errorf("%s: %v", r.Proto, err)
+				}
 				requests.Add(1)
 			}
 		})
@@ -507,17 +509,19 @@ func handshake(s *coffertest.Server, roots string, pairs ...tlstest.Pair) error 
 	if len(pairs) > 0 {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pairs[0].Certificate, nil }
 	}
-	return ask(s, config)
+	_, err = ask(s, config)
+	return err
 }
 
-func ask(s *coffertest.Server, config *tls.Config) error {
+// ask asks for /v2/ on a connection of its own, and says whether that resumed a session.
+func ask(s *coffertest.Server, config *tls.Config) (resumed bool, err error) {
 	transport := &http.Transport{TLSClientConfig: config}
 	defer transport.CloseIdleConnections()
 	r, err := (&http.Client{Transport: transport}).Get(s.URL + "/v2/")
 	if err != nil {
-		return err
+		return false, err
 	}
-	return r.Body.Close()
+	return r.TLS.DidResume, r.Body.Close()
 }
 
 // Clients may be required to have a certificate, and the authorities that vouch for them may change: sessions that are resumed
@@ -543,10 +547,16 @@ func TestTLSClientsAreRequired(t *testing.T) {
 		pool := x509.NewCertPool()
 		pool.AddCert(authority.Certificate)
 		resuming := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{old.Certificate}, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
-		retry(t, func() error { return ask(s, resuming) })
+		retry(t, func() error {
+			_, err := ask(s, resuming)
+			return err
+		})
+		if resumed, err := ask(s, resuming); err != nil || !resumed {
+			t.Fatalf("%s: the session was not resumed: %v", tls.VersionName(version), err)
+		}
 		tlstest.Replace(t, ca, after.PEM())
 		retry(t, func() error { return handshake(s, roots, next) })
-		if err := ask(s, resuming); err == nil {
+		if _, err := ask(s, resuming); err == nil {
 			t.Errorf("%s: a session was resumed that nobody vouches for any more", tls.VersionName(version))
 		}
 		if err := handshake(s, roots, old); err == nil {

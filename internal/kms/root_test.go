@@ -178,7 +178,7 @@ func TestRootOutsideTransactions(t *testing.T) {
 		}
 	}
 	k := open(t, db, root, all...)
-	if err := errors.Join(k.Beat(t.Context()), k.Rotate(t.Context(), nil, func(string) {})); err != nil {
+	if err := errors.Join(k.Beat(t.Context()), k.Rotate(t.Context(), Rotation{})); err != nil {
 		t.Error(err)
 	}
 	open(t, db, root)

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -41,11 +40,23 @@ func (k *Keyring) Status(ctx context.Context) (s RootStatus, err error) {
 	return s, err
 }
 
+// Rotation says how keys are rotated. The zero value rotates those of the root that there is.
+type Rotation struct {
+	// To is the root from then on; nil is the same, with a new key if it can make one.
+	To Root
+	// Say is told of each step that is done; nil is nobody.
+	Say func(string)
+	// Record is called in the transaction that does it; nil records nothing.
+	Record func(*store.Tx) error
+}
+
 // Rotate makes a new installation key and wraps all service keys with it, in one transaction, while the keys are in use.
-// It is wrapped by another root, which is the root from then on, or by a new key of the same one if to is nil and the root
-// can make one. However it ends, the data opens: with the root of before if it failed, and with the new one otherwise.
-// say is told of each step that is done.
-func (k *Keyring) Rotate(ctx context.Context, to Root, say func(string)) error {
+// However it ends, the data opens: with the root of before if it failed, and with the new one otherwise.
+func (k *Keyring) Rotate(ctx context.Context, rotation Rotation) error {
+	to, say := rotation.To, rotation.Say
+	if say == nil {
+		say = func(string) {}
+	}
 	k.asking.Lock()
 	defer k.asking.Unlock()
 	// The root must open what is stored now, by which it also finishes what an earlier rotation left half done.
@@ -75,7 +86,7 @@ func (k *Keyring) Rotate(ctx context.Context, to Root, say func(string)) error {
 	}
 	say("made a new installation key, wrapped by " + r.Root)
 	k.hold(r.ID, key)
-	n, err := k.switchTo(ctx, before, r, key, to)
+	n, err := k.switchTo(ctx, before, r, key, rotation)
 	if err != nil {
 		k.release(r.ID)
 		return fmt.Errorf("wrap the service keys anew: %w", err)
@@ -90,7 +101,7 @@ func (k *Keyring) Rotate(ctx context.Context, to Root, say func(string)) error {
 }
 
 // switchTo rewraps all service keys and stores the record, if the one of before is still stored.
-func (k *Keyring) switchTo(ctx context.Context, before, r record, key seal.Key, to Root) (n int, err error) {
+func (k *Keyring) switchTo(ctx context.Context, before, r record, key seal.Key, rotation Rotation) (n int, err error) {
 	err = k.db.Update(ctx, func(tx *store.Tx) error {
 		stored, err := getRecord(tx)
 		if err != nil {
@@ -129,10 +140,15 @@ func (k *Keyring) switchTo(ctx context.Context, before, r record, key seal.Key, 
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			k.record = r
-			if to != nil {
-				k.root = to
+			if rotation.To != nil {
+				k.root = rotation.To
 			}
 		})
+		if rotation.Record != nil {
+			if err := rotation.Record(tx); err != nil {
+				return err
+			}
+		}
 		return tx.Touch(topic)
 	})
 	return n, err
@@ -153,6 +169,3 @@ func (k *Keyring) release(id string) {
 		delete(k.wrapping, id)
 	}
 }
-
-// ErrSameRoot means that the keys are to be moved to the root that they have.
-var ErrSameRoot = errors.New("the keys are wrapped by this root already; to make new keys of it, leave --to out")

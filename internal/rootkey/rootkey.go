@@ -82,7 +82,10 @@ func parse(text string, o Options) (kms.Root, error) {
 		return nil, errors.New("file: needs a path")
 	case kindVault, kindAWSKMS, kindPKCS11:
 	default:
-		return nil, fmt.Errorf("%s:… is no root of trust; there are file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME and pkcs11:…", kind)
+		if !plainName(kind) {
+			kind = "it"
+		}
+		return nil, fmt.Errorf("%s is no kind of root; there are file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME and pkcs11:URI", kind)
 	}
 	u, err := url.Parse(text)
 	if err != nil {

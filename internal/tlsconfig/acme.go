@@ -1,16 +1,20 @@
 package tlsconfig
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -44,6 +48,8 @@ type ACME struct {
 	now     func() time.Time
 	closed  chan struct{}
 	idle    func()
+	// said is what the ACME server found wrong last.
+	said atomic.Pointer[string]
 }
 
 // order is how it stands with the certificate of a name.
@@ -96,7 +102,7 @@ func OpenACME(c ACMEConfig) (*ACME, error) {
 	a.manager = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(c.Folder), HostPolicy: autocert.HostWhitelist(a.domains...), Email: c.Email,
 		Client: &acme.Client{DirectoryURL: c.Directory, UserAgent: "coffer", RetryBackoff: a.backoff,
-			HTTPClient: &http.Client{Timeout: requestTimeout, Transport: closable{transport, a.closed}}},
+			HTTPClient: &http.Client{Timeout: requestTimeout, Transport: listening{transport, a.closed, &a.said}}},
 	}
 	return a, nil
 }
@@ -107,19 +113,45 @@ func (a *ACME) Close() {
 	a.idle()
 }
 
-// closable refuses requests once it is closed.
-type closable struct {
+// listening is the transport to the ACME server. It refuses requests once it is closed, and keeps what the server found wrong
+// with a name, which the client loses.
+type listening struct {
 	http.RoundTripper
 	closed <-chan struct{}
+	said   *atomic.Pointer[string]
 }
 
-func (c closable) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l listening) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
-	case <-c.closed:
+	case <-l.closed:
 		return nil, net.ErrClosed
 	default:
-		return c.RoundTripper.RoundTrip(r)
 	}
+	response, err := l.RoundTripper.RoundTrip(r)
+	if err != nil || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+		return response, err
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxFile))
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	// An authorization, or a challenge alone.
+	type challenge struct {
+		Error struct{ Detail string }
+	}
+	var answer struct {
+		challenge
+		Challenges []challenge
+	}
+	if json.Unmarshal(text, &answer) == nil {
+		for _, c := range append(answer.Challenges, answer.challenge) {
+			if c.Error.Detail != "" {
+				l.said.Store(&c.Error.Detail)
+			}
+		}
+	}
+	return response, nil
 }
 
 // backoff says how long to wait before a request that failed in the server is made again, a few times.
@@ -137,7 +169,17 @@ func (a *ACME) backoff(n int, _ *http.Request, _ *http.Response) time.Duration {
 
 // Challenges answers the requests by which the ACME server checks names over HTTP (http-01), and calls other for all others.
 // From then on that is tried too, after handshakes (tls-alpn-01).
-func (a *ACME) Challenges(other http.Handler) http.Handler { return a.manager.HTTPHandler(other) }
+func (a *ACME) Challenges(other http.Handler) http.Handler {
+	handler := a.manager.HTTPHandler(other)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A port in the name, where it isn't 80 that is listened on, would make it another name.
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r = r.Clone(r.Context())
+			r.Host = host
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
 
 // Certificate is the certificate for the name that a handshake is for; for one without a name, such as to an address, that of
 // the first domain. While the first attempt is under way it waits, as long as a handshake may take.
@@ -239,7 +281,11 @@ func (a *ACME) attempt(ctx context.Context, name string) (*x509.Certificate, err
 	}
 	done := make(chan result, 1)
 	go func() {
+		a.said.Store(nil)
 		certificate, err := a.get(name)
+		if said := a.said.Load(); err != nil && said != nil {
+			err = fmt.Errorf("%w: it says %q", err, *said)
+		}
 		done <- result{certificate, err}
 	}()
 	select {

@@ -9,7 +9,6 @@ package tlsconfig
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -96,31 +95,13 @@ func OpenAuthorities(path string) (*Authorities, error) {
 	return a, a.open()
 }
 
-var errClient = errors.New("the certificate of the client is not vouched for any more")
-
-// configure returns base with the authorities as they are now.
+// configure returns base with the authorities as they are now. A session is not resumed if they don't vouch for its
+// certificate any more; the standard library sees to that.
 func (a *Authorities) configure(base *tls.Config, require bool) *tls.Config {
-	pool := a.value()
 	c := base.Clone()
-	c.ClientCAs, c.ClientAuth = pool, tls.VerifyClientCertIfGiven
+	c.ClientCAs, c.ClientAuth = a.value(), tls.VerifyClientCertIfGiven
 	if require {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	// A session that is resumed brings its certificate along, which was verified by the authorities of that time.
-	c.VerifyConnection = func(state tls.ConnectionState) error {
-		if !state.DidResume || len(state.PeerCertificates) == 0 {
-			return nil
-		}
-		intermediates := x509.NewCertPool()
-		for _, c := range state.PeerCertificates[1:] {
-			intermediates.AddCert(c)
-		}
-		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates,
-			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-		if err != nil {
-			return fmt.Errorf("%w: %w", errClient, err)
-		}
-		return nil
 	}
 	return c
 }

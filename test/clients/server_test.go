@@ -47,7 +47,7 @@ func serve(t *testing.T, flags ...string) *server {
 func serveWith(t *testing.T, more []string, flags ...string) *server {
 	t.Helper()
 	s := &server{data: filepath.Join(t.TempDir(), "data"), home: t.TempDir()}
-	env := append([]string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home}, more...)
+	env := append([]string{"PATH=" + coffertest.ToolFolder(t) + ":" + os.Getenv("PATH"), "HOME=" + s.home, "GODEBUG=" + os.Getenv("GODEBUG")}, more...)
 	if len(flags) > 0 && flags[0] == ownCredentials {
 		flags = flags[1:]
 	} else {
