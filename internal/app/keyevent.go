@@ -28,7 +28,7 @@ func (s *Server) expireMaterial(ctx context.Context) error {
 }
 
 // recordRotated leaves the record of a rotation, be it by itself or on demand.
-func (s *Server) recordRotated(tx *store.Tx, r kms.Rotation) error {
+func (s *Server) recordRotated(tx *store.Tx, r kms.KeyRotation) error {
 	return s.recordKeyEvent(tx, r.Key, "RotateKey", "rotationType", r.Kind, "keyOrigin", r.Key.Origin,
 		"previousKeyMaterialId", r.Previous, "currentKeyMaterialId", r.Current)
 }

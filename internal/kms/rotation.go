@@ -95,8 +95,8 @@ func (k *Keys) RotationStatus(tx *store.Tx, key Key) (RotationStatus, error) {
 	return RotationStatus{Enabled: true, Days: now.RotationDays, Next: now.RotationDate}, nil
 }
 
-// Rotation is that material took the place of other material.
-type Rotation struct {
+// KeyRotation is that material took the place of other material.
+type KeyRotation struct {
 	Key Key
 	// Kind is MaterialAutomatic or MaterialOnDemand.
 	Kind string
@@ -106,24 +106,24 @@ type Rotation struct {
 
 // RotateOnDemand gives a key other material now: fresh, or what was imported for that. The schedule by which it rotates by itself
 // stays. The error is *Error.
-func (k *Keys) RotateOnDemand(tx *store.Tx, key Key) (Rotation, error) {
+func (k *Keys) RotateOnDemand(tx *store.Tx, key Key) (KeyRotation, error) {
 	now, err := k.allowed(tx, key, RotateKeyOnDemand)
 	if err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	if err := rotatable(now); err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	if !now.RotationDate.IsZero() && k.now().Add(soon).After(now.RotationDate) {
-		return Rotation{}, Errorf(CodeConflict, "%s will be rotated automatically within the next 20 minutes.", now.ARN)
+		return KeyRotation{}, Errorf(CodeConflict, "%s will be rotated automatically within the next 20 minutes.", now.ARN)
 	}
 	var before int
 	err = tx.QueryRow(`SELECT count(*) FROM kms_material WHERE key = $1 AND rotated_at IS NOT NULL AND kind <> $2`, key.ID, MaterialAutomatic).Scan(&before)
 	if err != nil {
-		return Rotation{}, fmt.Errorf("count the rotations of key %s: %w", key.ID, err)
+		return KeyRotation{}, fmt.Errorf("count the rotations of key %s: %w", key.ID, err)
 	}
 	if before >= MaxOnDemand {
-		return Rotation{}, Errorf(CodeLimitExceeded, "%s was rotated on demand %d times, which is as many as a key can be.", now.ARN, before)
+		return KeyRotation{}, Errorf(CodeLimitExceeded, "%s was rotated on demand %d times, which is as many as a key can be.", now.ARN, before)
 	}
 	if now.Origin == OriginExternal {
 		return k.rotateToImported(tx, now)
@@ -132,34 +132,34 @@ func (k *Keys) RotateOnDemand(tx *store.Tx, key Key) (Rotation, error) {
 }
 
 // rotate makes fresh material the current one of a key.
-func (k *Keys) rotate(tx *store.Tx, key Key, kind string) (Rotation, error) {
+func (k *Keys) rotate(tx *store.Tx, key Key, kind string) (KeyRotation, error) {
 	m, err := keymaterial.Generate(keymaterial.Spec(key.Spec))
 	if err != nil {
-		return Rotation{}, fmt.Errorf("make material of key %s: %w", key.ID, err)
+		return KeyRotation{}, fmt.Errorf("make material of key %s: %w", key.ID, err)
 	}
 	d := draft(kind, m)
 	if err := k.insertMaterial(tx, key, d); err != nil {
-		return Rotation{}, err
+		return KeyRotation{}, err
 	}
 	return k.promote(tx, key, d.id, kind)
 }
 
 // rotateToImported makes imported material the current one of a key that waits for that.
-func (k *Keys) rotateToImported(tx *store.Tx, key Key) (Rotation, error) {
+func (k *Keys) rotateToImported(tx *store.Tx, key Key) (KeyRotation, error) {
 	var id string
 	err := tx.QueryRow(`SELECT material_id FROM kms_material WHERE key = $1 AND state = $2 AND wrapped IS NOT NULL AND (valid_to IS NULL OR valid_to > $3)`,
 		key.ID, MaterialPending, k.now()).Scan(&id)
 	switch {
 	case errors.Is(err, store.ErrNoRows):
-		return Rotation{}, Errorf(CodeInvalidState, "%s has no imported key material that is pending rotation.", key.ARN)
+		return KeyRotation{}, Errorf(CodeInvalidState, "%s has no imported key material that is pending rotation.", key.ARN)
 	case err != nil:
-		return Rotation{}, fmt.Errorf("look for material of key %s: %w", key.ID, err)
+		return KeyRotation{}, fmt.Errorf("look for material of key %s: %w", key.ID, err)
 	}
 	return k.promote(tx, key, id, MaterialOnDemand)
 }
 
 // promote makes material current that took the place of other material. What is current no longer decrypts still.
-func (k *Keys) promote(tx *store.Tx, key Key, id, kind string) (Rotation, error) {
+func (k *Keys) promote(tx *store.Tx, key Key, id, kind string) (KeyRotation, error) {
 	for _, step := range []struct {
 		statement string
 		args      []any
@@ -170,16 +170,16 @@ func (k *Keys) promote(tx *store.Tx, key Key, id, kind string) (Rotation, error)
 	} {
 		n, err := tx.Exec(step.statement, step.args...)
 		if err != nil || n != 1 {
-			return Rotation{}, fmt.Errorf("rotate key %s: %d rows: %w", key.ID, n, err)
+			return KeyRotation{}, fmt.Errorf("rotate key %s: %d rows: %w", key.ID, n, err)
 		}
 	}
-	return Rotation{Key: key, Kind: kind, Previous: key.Current, Current: id}, touchKey(tx, key.ID)
+	return KeyRotation{Key: key, Kind: kind, Previous: key.Current, Current: id}, touchKey(tx, key.ID)
 }
 
 // Rotate rotates the keys that do so by themselves and whose time has come, each with what record writes in the same transaction.
 // It returns how many there were. A disabled key waits until it is enabled. It may run on many servers at once: the one that comes
 // first rotates a key, once however often it was due.
-func (k *Keys) Rotate(ctx context.Context, record func(*store.Tx, Rotation) error) (rotated int, err error) {
+func (k *Keys) Rotate(ctx context.Context, record func(*store.Tx, KeyRotation) error) (rotated int, err error) {
 	for {
 		ids, err := k.lookFor(ctx, "keys to rotate", `SELECT id FROM kms_key WHERE rotation_at IS NOT NULL AND rotation_at <= $1 AND state = $2
 			ORDER BY rotation_at LIMIT $3`, k.now(), Enabled, destroyPage)
@@ -218,7 +218,7 @@ func (k *Keys) lookFor(ctx context.Context, what, query string, args ...any) (id
 }
 
 // rotateOne rotates a key if it is due still.
-func (k *Keys) rotateOne(ctx context.Context, id string, record func(*store.Tx, Rotation) error) (done bool, err error) {
+func (k *Keys) rotateOne(ctx context.Context, id string, record func(*store.Tx, KeyRotation) error) (done bool, err error) {
 	err = k.db.Update(ctx, func(tx *store.Tx) error {
 		done = false
 		key, err := k.Key(tx, id)

@@ -13,9 +13,9 @@ import (
 func (e *keysEnv) days(n int) { e.at = e.at.AddDate(0, 0, n) }
 
 // rotate runs the rotations that are due.
-func (e *keysEnv) rotate() (all []Rotation) {
+func (e *keysEnv) rotate() (all []KeyRotation) {
 	e.t.Helper()
-	n, err := e.Rotate(e.t.Context(), func(_ *store.Tx, r Rotation) error { all = append(all, r); return nil })
+	n, err := e.Rotate(e.t.Context(), func(_ *store.Tx, r KeyRotation) error { all = append(all, r); return nil })
 	e.must(err)
 	if n != len(all) {
 		e.t.Errorf("%d rotations were recorded as %d", n, len(all))
@@ -202,7 +202,7 @@ func TestRotationHappensOnce(t *testing.T) {
 	for range 8 {
 		other := e.open(e.db)
 		servers.Go(func() {
-			n, err := other.Rotate(t.Context(), func(*store.Tx, Rotation) error { recorded.Add(1); return nil })
+			n, err := other.Rotate(t.Context(), func(*store.Tx, KeyRotation) error { recorded.Add(1); return nil })
 			if err != nil {
 				t.Error(err)
 			}
@@ -238,7 +238,7 @@ func TestRotateOnDemand(t *testing.T) {
 	key := e.create(NewKey{})
 	e.must(e.enableRotation(key, 90))
 	next := e.status(key).Next
-	demand := func() (r Rotation, err error) {
+	demand := func() (r KeyRotation, err error) {
 		err = e.change(func(tx *store.Tx) error { r, err = e.RotateOnDemand(tx, key); return err })
 		return r, err
 	}

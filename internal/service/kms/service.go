@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Keys *kms.Keys
 	// Rotated leaves the service's own record of a rotation, beside that of the request; nil leaves none.
-	Rotated func(*store.Tx, kms.Rotation) error
+	Rotated func(*store.Tx, kms.KeyRotation) error
 }
 
 // service holds the operations' dependencies.
