@@ -209,26 +209,47 @@ func (k *Keys) settle(tx *store.Tx, key Key) error {
 // importedID is the id of imported material of a key. It is made with a secret of the key that stays when the material is gone, so
 // that the same material is known again and the id tells nothing about it.
 func (k *Keys) importedID(tx *store.Tx, key Key, m keymaterial.Material) (string, error) {
-	bound := Context{"coffer:kms:import-id": key.ID}
-	var sealed, secret []byte
-	err := tx.QueryRow(`SELECT import_key FROM kms_key WHERE id = $1`, key.ID).Scan(&sealed)
-	switch {
-	case err != nil:
-	case sealed != nil:
-		secret, err = k.keyring.Open(sealed, bound)
-	default:
-		secret = make([]byte, 32)
-		rand.Read(secret)
-		if sealed, err = k.keyring.Seal(keyScope(key.Account, key.Region), secret, bound); err == nil {
-			_, err = tx.Exec(`UPDATE kms_key SET import_key = $1 WHERE id = $2`, sealed, key.ID)
-		}
+	secret, err := k.importSecret(tx, key)
+	if err == nil && secret == nil {
+		secret, err = k.newImportSecret(tx, key)
 	}
 	if err != nil {
-		return "", fmt.Errorf("find the id of material of key %s: %w", key.ID, err)
+		return "", err
 	}
 	defer clear(secret)
 	id, err := m.ImportedID(secret)
 	return hex.EncodeToString(id[:]), err
+}
+
+// importSecretContext binds the secret of the ids of imported material to its key.
+func importSecretContext(key Key) Context { return Context{"coffer:kms:import-id": key.ID} }
+
+// importSecret is the secret of the ids of a key's imported material; nil while it has none.
+func (k *Keys) importSecret(tx *store.Tx, key Key) ([]byte, error) {
+	var sealed []byte
+	err := tx.QueryRow(`SELECT import_key FROM kms_key WHERE id = $1`, key.ID).Scan(&sealed)
+	if err != nil || sealed == nil {
+		return nil, err
+	}
+	secret, err := k.keyring.Open(sealed, importSecretContext(key))
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of the ids of material of key %s: %w", key.ID, err)
+	}
+	return secret, nil
+}
+
+// newImportSecret makes the secret of the ids of a key's imported material.
+func (k *Keys) newImportSecret(tx *store.Tx, key Key) ([]byte, error) {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	sealed, err := k.keyring.Seal(keyScope(key.Account, key.Region), secret, importSecretContext(key))
+	if err != nil {
+		return nil, fmt.Errorf("seal the secret of the ids of material of key %s: %w", key.ID, err)
+	}
+	if _, err := tx.Exec(`UPDATE kms_key SET import_key = $1 WHERE id = $2`, sealed, key.ID); err != nil {
+		return nil, fmt.Errorf("keep the secret of the ids of material of key %s: %w", key.ID, err)
+	}
+	return secret, nil
 }
 
 // DeleteImported destroys imported material of a key: the current one if id is empty. The key waits for it to be imported

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"strings"
 	"testing"
 	"time"
 
@@ -328,6 +329,30 @@ func TestImportedMaterialIsPhysicallyGone(t *testing.T) {
 		gone(key)
 		if e.onDisk(part) {
 			t.Errorf("%s: material is on the disk still", name)
+		}
+	}
+}
+
+// A check finds nothing wrong with keys that lack material, and finds material that is another or in the wrong state.
+func TestCheckImported(t *testing.T) {
+	for damage, fault := range map[string]string{
+		``:                                       "",
+		`UPDATE kms_material SET wrapped = NULL`: "lacks imported material",
+		`UPDATE kms_material SET state = 'PENDING_ROTATION'`: "is PENDING_ROTATION, while its current",
+		`UPDATE kms_key SET import_key = NULL`:               "can't be checked",
+		`UPDATE kms_key SET import_key = zeroblob(100)`:      "does not open",
+	} {
+		e := newKeysEnv(t)
+		e.create(NewKey{Origin: OriginExternal})
+		key, gone := e.create(NewKey{Origin: OriginExternal}), e.create(NewKey{Origin: OriginExternal})
+		e.mustImport(key, fill(1), nil)
+		e.mustImport(gone, fill(1), nil)
+		e.must(e.deleteImported(gone, ""))
+		if damage != "" {
+			e.must(e.change(func(tx *store.Tx) error { _, err := tx.Exec(damage); return err }))
+		}
+		if got := e.faults(); (fault == "") != (got == "") || !strings.Contains(got, fault) {
+			t.Errorf("%s: %q, want %q", damage, got, fault)
 		}
 	}
 }
