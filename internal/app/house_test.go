@@ -130,7 +130,7 @@ func (h *house) member(name string) any {
 	layer := coffertest.Digest([]byte("a layer of team/app"))
 	return map[string]any{
 		"KeyId": h.organization["{kms-key}"], "TargetKeyId": h.organization["{kms-key}"], "AliasName": "alias/app",
-		"Plaintext": "eA==", "PublicKey": "eA==",
+		"Plaintext": "eA==", "PublicKey": "eA==", "Message": "eA==", "Signature": "eA==", "Mac": "eA==", "ImportToken": "eA==", "EncryptedKeyMaterial": "eA==",
 		"repositoryName": "team/app", "resourceArn": "arn:aws:ecr:us-east-1:123456789012:repository/team/app", "uploadId": h.upload,
 		"layerDigest": layer, "layerDigests": []string{layer}, "imageManifest": string(h.manifest) + "\n",
 		"imageIds": []any{map[string]string{"imageTag": "1"}}, "imageDigest": h.image, "layerPartBlob": "eA==",

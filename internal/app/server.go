@@ -196,7 +196,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		sts.New(sts.Config{IAM: st.iam, Directory: directory, Federation: s.federation, Log: s.log, Now: o.Now}),
 		iam.New(iam.Config{IAM: st.iam, Gather: policies.Gather, Now: o.Now}),
 		organizations.New(organizations.Config{Organization: st.organization, Accounts: st.accounts(c)}),
-		kmsapi.New(kmsapi.Config{Keys: st.customer}),
+		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
 		Regions: c.Region, Log: s.log, Now: o.Now})
@@ -281,6 +281,8 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "destroy expired material of keys", s.expireMaterial) })
+	s.running.Go(func() { s.every(ctx, s.sweep, "rotate keys", s.rotateKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })

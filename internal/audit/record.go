@@ -42,6 +42,8 @@ type Record struct {
 	// SharedID is the same in the records of one event that several accounts receive; empty for one.
 	SharedID string
 	TLS      *TLS
+	// ServiceEvent is a JSON object that says what a service did of itself, without a request; nil for all requests.
+	ServiceEvent json.RawMessage
 }
 
 // Identity is the userIdentity of a record.
@@ -149,8 +151,16 @@ func (r *Record) appendJSON(b []byte) []byte {
 	b = append(b, `","readOnly":`...)
 	b = appendBool(b, r.ReadOnly)
 	b = appendResources(b, r.Resources)
-	b = append(b, `,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":`...)
+	eventType := "AwsApiCall"
+	if r.ServiceEvent != nil {
+		eventType = "AwsServiceEvent"
+	}
+	b = append(append(append(b, `,"eventType":"`...), eventType...), `","managementEvent":true,"recipientAccountId":`...)
 	b = appendString(b, r.Account)
+	if r.ServiceEvent != nil {
+		b = append(b, `,"serviceEventDetails":`...)
+		b = appendObject(b, r.ServiceEvent, `{"serviceEventDetailsOmitted":true}`)
+	}
 	b = appendFields(b, field{`,"sharedEventID":`, r.SharedID})
 	b = append(b, `,"eventCategory":"Management"`...)
 	if r.TLS != nil {

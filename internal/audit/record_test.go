@@ -62,10 +62,20 @@ func TestRecord(t *testing.T) {
 		Region: region, SourceIP: "ecr.amazonaws.com", UserAgent: "ecr.amazonaws.com", RequestID: "11111111-2222-4333-8444-555555555555", Account: account,
 		Resources: []Resource{{ARN: "arn:a", Account: account}, {ARN: "arn:b", Account: account}},
 	}
+	event := &Record{
+		Identity: Identity{Type: "AWSService", AccountID: account, InvokedBy: "AWS Internal"}, Time: completed, Source: "kms.amazonaws.com", Name: "RotateKey",
+		Region: region, SourceIP: "AWS Internal", UserAgent: "AWS Internal", RequestID: "11111111-2222-4333-8444-555555555555", Account: account,
+		ServiceEvent: []byte(`{"keyId":"k"}`),
+	}
 	for name, tt := range map[string]struct {
 		record *Record
 		want   string
 	}{
+		"an event of a service": {event, `{"eventVersion":"1.11","userIdentity":{"type":"AWSService","accountId":"123456789012","invokedBy":"AWS Internal"},` +
+			`"eventTime":"2026-01-15T12:30:45Z","eventSource":"kms.amazonaws.com","eventName":"RotateKey","awsRegion":"us-east-1",` +
+			`"sourceIPAddress":"AWS Internal","userAgent":"AWS Internal","requestParameters":null,"responseElements":null,` +
+			`"requestID":"11111111-2222-4333-8444-555555555555","eventID":"ID","readOnly":false,"eventType":"AwsServiceEvent","managementEvent":true,` +
+			`"recipientAccountId":"123456789012","serviceEventDetails":{"keyId":"k"},"eventCategory":"Management"}`},
 		"a change": {change(), `{"eventVersion":"1.11","userIdentity":{"type":"Root","principalId":"123456789012",` +
 			`"arn":"arn:aws:iam::123456789012:root","accountId":"123456789012","accessKeyId":"AKIAIOSFODNN7EXAMPLE"},` +
 			`"eventTime":"2026-01-15T12:30:45Z","eventSource":"ecr.amazonaws.com","eventName":"CreateRepository","awsRegion":"us-east-1",` +

@@ -61,6 +61,10 @@ func refusal(key Key, err error) error {
 	switch {
 	case errors.Is(err, keymaterial.ErrCiphertext):
 		return invalidCiphertext()
+	case errors.Is(err, keymaterial.ErrSignature):
+		return &Error{Code: CodeInvalidSignature}
+	case errors.Is(err, keymaterial.ErrMac):
+		return &Error{Code: CodeInvalidMac}
 	case errors.Is(err, keymaterial.ErrMessage):
 		return Errorf(CodeValidation, "%s", err)
 	case errors.Is(err, keymaterial.ErrUnsupported), errors.Is(err, keymaterial.ErrEnforced):

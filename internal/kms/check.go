@@ -73,21 +73,30 @@ func (c *keyChecker) key(tx *store.Tx, id string) error {
 
 // materials opens all that a key has, and looks for the current one.
 func (c *keyChecker) materials(tx *store.Tx, key Key) error {
-	rows, err := tx.Query(`SELECT material_id, wrapped FROM kms_material WHERE key = $1 ORDER BY material_id`, key.ID)
+	importSecret, err := c.k.importSecret(tx, key)
+	if err != nil {
+		c.fault("key %s: %v", key.ARN, err)
+	}
+	defer clear(importSecret)
+	rows, err := tx.Query(`SELECT material_id, state, wrapped FROM kms_material WHERE key = $1 ORDER BY material_id`, key.ID)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	current := key.Current == ""
+	current, missing := key.Current == "", false
 	for rows.Next() {
-		var id string
+		var id, state string
 		var wrapped []byte
-		if err := rows.Scan(&id, &wrapped); err != nil {
+		if err := rows.Scan(&id, &state, &wrapped); err != nil {
 			return err
 		}
 		c.done.Materials++
 		current = current || id == key.Current
+		if (id == key.Current) != (state == MaterialCurrent) {
+			c.fault("key %s: its material %s is %s, while its current is %q", key.ARN, id, state, key.Current)
+		}
 		if wrapped == nil { // imported material that was deleted
+			missing = true
 			continue
 		}
 		m, err := c.k.unwrapMaterial(key, id, wrapped)
@@ -95,9 +104,19 @@ func (c *keyChecker) materials(tx *store.Tx, key Key) error {
 			c.fault("key %s: %v", key.ARN, err)
 			continue
 		}
-		if is := m.ID(); key.Origin == OriginKMS && hex.EncodeToString(is[:]) != id {
+		is := m.ID()
+		if key.Origin == OriginExternal {
+			if is, err = m.ImportedID(importSecret); err != nil {
+				c.fault("key %s: the id of its material %s can't be checked: %v", key.ARN, id, err)
+				continue
+			}
+		}
+		if hex.EncodeToString(is[:]) != id {
 			c.fault("key %s: its material %s is another", key.ARN, id)
 		}
+	}
+	if missing && key.State != PendingImport && key.State != PendingDeletion {
+		c.fault("key %s is %s, but lacks imported material", key.ARN, key.State)
 	}
 	if !current || key.Current == "" && key.State != PendingImport && key.Origin == OriginKMS {
 		c.fault("key %s: its current material %q is missing", key.ARN, key.Current)

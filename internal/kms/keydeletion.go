@@ -32,16 +32,19 @@ func (k *Keys) ScheduleDeletion(tx *store.Tx, key Key, days int64) (Key, error) 
 // CancelDeletion keeps a key that was to be destroyed. It is disabled, or waits for its material if that is to be imported.
 // The error is *Error.
 func (k *Keys) CancelDeletion(tx *store.Tx, key Key) error {
-	if _, err := k.allowed(tx, key, CancelKeyDeletion); err != nil {
+	now, err := k.allowed(tx, key, CancelKeyDeletion)
+	if err != nil {
 		return err
 	}
 	state := Disabled
-	var current *string
-	if err := tx.QueryRow(`SELECT current_material FROM kms_key WHERE id = $1`, key.ID).Scan(&current); err != nil {
-		return fmt.Errorf("read key %s: %w", key.ID, err)
-	}
-	if current == nil {
-		state = PendingImport
+	if now.Origin == OriginExternal {
+		missing, err := missingMaterial(tx, now)
+		if err != nil {
+			return err
+		}
+		if missing {
+			state = PendingImport
+		}
 	}
 	return update(tx, key, "keep", `UPDATE kms_key SET state = $1, deletion_at = NULL, deletion_days = NULL WHERE id = $2`, state, key.ID)
 }

@@ -39,6 +39,8 @@ EnableKey                        ok ok 3  5  ok 14 15
 EnableKeyRotation                ok 1  3  6  -  14 ok
 DisableKeyRotation               ok 1  3  6  -  14 ok
 GetKeyRotationStatus             ok ok ok 6  -  ok ok
+RotateKeyOnDemand                ok 1  3  5  11 14 15
+ListKeyRotations                 ok ok ok ok ok ok ok
 GetParametersForImport           9  9  9  ok 9  9  9
 ImportKeyMaterial                9  9  9  ok 9  9  9
 ScheduleKeyDeletion              ok ok 3  ok ok ok 15

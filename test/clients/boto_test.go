@@ -92,7 +92,7 @@ func TestBotoKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.run(t, "env", "SERVED="+string(served), "python3", s.botoScript(t, "boto_kms.py"))
-	if want := "keys\naliases\nencryption\nenvelopes\ngrants\npolicies\ntags\nunsupported\ndeletion"; got != want {
+	if want := "keys\naliases\nencryption\nenvelopes\nsignatures\nmacs\nrotation\nimports\ngrants\npolicies\ntags\nunsupported\ndeletion"; got != want {
 		t.Errorf("the script went through\n%s\nexpected\n%s", got, want)
 	}
 }

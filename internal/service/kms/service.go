@@ -20,6 +20,8 @@ import (
 // Config is what the service works with.
 type Config struct {
 	Keys *kms.Keys
+	// Rotated leaves the service's own record of a rotation, beside that of the request; nil leaves none.
+	Rotated func(*store.Tx, kms.KeyRotation) error
 }
 
 // service holds the operations' dependencies.
@@ -30,7 +32,8 @@ func New(c Config) *awsapi.Service {
 	s := &service{c}
 	out := &awsapi.Service{Model: api.Model, EventSource: "kms.amazonaws.com", Problem: problem}
 	for _, add := range []func(*awsapi.Service){
-		s.addKeys, s.addStates, s.addPolicies, s.addAliases, s.addGrants, s.addTags, s.addEncryption, s.addDataKeys, s.addUnsupported,
+		s.addKeys, s.addStates, s.addPolicies, s.addAliases, s.addGrants, s.addTags, s.addEncryption, s.addDataKeys, s.addRotation,
+		s.addImport, s.addSigning, s.addMacs, s.addUnsupported,
 	} {
 		add(out)
 	}

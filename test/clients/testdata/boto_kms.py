@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import subprocess
+import tempfile
 
 import boto3
 import botocore.exceptions
@@ -213,7 +214,129 @@ def deletion():
     raises("KMSInvalidStateException", kms.cancel_key_deletion, KeyId=key["KeyId"])
 
 
-for part in (keys, aliases, encryption, envelopes, grants, policies, tags, unsupported, deletion):
+def openssl(*arguments, data=b"", files=None):
+    """Runs openssl; each of files is a name in the arguments that is replaced by the path of a file with those bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = list(arguments)
+        for name, content in (files or {}).items():
+            path = os.path.join(folder, name)
+            with open(path, "wb") as f:
+                f.write(content)
+            arguments[arguments.index(name)] = path
+        return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
+
+
+def signatures():
+    message = b"a message"
+    for spec, algorithm, options in (("RSA_2048", "RSASSA_PSS_SHA_256", ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]),
+                                     ("RSA_3072", "RSASSA_PKCS1_V1_5_SHA_256", []), ("ECC_NIST_P256", "ECDSA_SHA_256", [])):
+        key = new_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")
+        made = kms.sign(KeyId=key["KeyId"], Message=message, SigningAlgorithm=algorithm)
+        assert made["KeyId"] == key["Arn"] and made["SigningAlgorithm"] == algorithm, made
+        public = kms.get_public_key(KeyId=key["KeyId"])
+        assert public["KeyUsage"] == "SIGN_VERIFY" and algorithm in public["SigningAlgorithms"] and public["KeySpec"] == spec, public
+        out = openssl("dgst", "-sha256", *options, "-verify", "public", "-keyform", "DER", "-signature", "signature", data=message,
+                      files={"public": public["PublicKey"], "signature": made["Signature"]})
+        assert out == b"Verified OK\n", out
+        digest = openssl("dgst", "-sha256", "-binary", data=message)
+        assert kms.verify(KeyId=key["KeyId"], Message=digest, MessageType="DIGEST", Signature=made["Signature"], SigningAlgorithm=algorithm)["SignatureValid"]
+        raises("KMSInvalidSignatureException", kms.verify, KeyId=key["KeyId"], Message=b"other", Signature=made["Signature"], SigningAlgorithm=algorithm)
+        raises("DryRunOperationException", kms.sign, KeyId=key["KeyId"], Message=message, SigningAlgorithm=algorithm, DryRun=True)
+        raises("ValidationException", kms.sign, KeyId=key["KeyId"], Message=message, MessageType="DIGEST", SigningAlgorithm=algorithm)
+        raises("InvalidKeyUsageException", kms.sign, KeyId=key["KeyId"], Message=message, SigningAlgorithm="ECDSA_SHA_512")
+    edwards = new_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")["KeyId"]
+    made = kms.sign(KeyId=edwards, Message=message, SigningAlgorithm="ED25519_SHA_512")["Signature"]
+    assert kms.verify(KeyId=edwards, Message=message, Signature=made, SigningAlgorithm="ED25519_SHA_512")["SignatureValid"]
+    raises("UnsupportedOperationException", kms.get_public_key, KeyId=new_key()["KeyId"])
+    raises("UnsupportedOperationException", kms.create_key, KeySpec="ECC_SECG_P256K1", KeyUsage="SIGN_VERIFY")
+
+
+def macs():
+    key = new_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    made = kms.generate_mac(KeyId=key["KeyId"], Message=b"a message", MacAlgorithm="HMAC_SHA_256")
+    assert made["KeyId"] == key["Arn"] and len(made["Mac"]) == 32, made
+    assert kms.verify_mac(KeyId=key["KeyId"], Message=b"a message", Mac=made["Mac"], MacAlgorithm="HMAC_SHA_256")["MacValid"]
+    raises("KMSInvalidMacException", kms.verify_mac, KeyId=key["KeyId"], Message=b"another", Mac=made["Mac"], MacAlgorithm="HMAC_SHA_256")
+    raises("InvalidKeyUsageException", kms.generate_mac, KeyId=key["KeyId"], Message=b"a", MacAlgorithm="HMAC_SHA_512")
+    raises("InvalidKeyUsageException", kms.generate_mac, KeyId=new_key()["KeyId"], Message=b"a", MacAlgorithm="HMAC_SHA_256")
+
+
+def rotation():
+    key = new_key()
+    id, first = key["KeyId"], key["CurrentKeyMaterialId"]
+    status = kms.get_key_rotation_status(KeyId=id)
+    assert status["KeyRotationEnabled"] is False and "NextRotationDate" not in status, status
+    kms.enable_key_rotation(KeyId=id, RotationPeriodInDays=90)
+    status = kms.get_key_rotation_status(KeyId=id)
+    assert status["KeyRotationEnabled"] and status["RotationPeriodInDays"] == 90, status
+    assert abs(status["NextRotationDate"] - datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=90)) < datetime.timedelta(minutes=5), status
+    kms.disable_key_rotation(KeyId=id)
+    assert kms.get_key_rotation_status(KeyId=id)["KeyRotationEnabled"] is False
+    blob = kms.encrypt(KeyId=id, Plaintext=b"old")["CiphertextBlob"]
+    assert kms.rotate_key_on_demand(KeyId=id)["KeyId"] == id
+    kms.rotate_key_on_demand(KeyId=id)
+    current = kms.describe_key(KeyId=id)["KeyMetadata"]["CurrentKeyMaterialId"]
+    assert current != first and kms.generate_data_key(KeyId=id, KeySpec="AES_256")["KeyMaterialId"] == current
+    opened = kms.decrypt(CiphertextBlob=blob)
+    assert opened["Plaintext"] == b"old" and opened["KeyMaterialId"] == first, opened
+    pages = kms.get_paginator("list_key_rotations").paginate(KeyId=id, PaginationConfig={"PageSize": 1})
+    assert [(r["RotationType"], r["KeyMaterialState"]) for page in pages for r in page["Rotations"]] == [("ON_DEMAND", "NON_CURRENT"), ("ON_DEMAND", "CURRENT")]
+    every = kms.list_key_rotations(KeyId=id, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"]
+    assert [r["KeyMaterialId"] for r in every][0] == first and every[2]["KeyMaterialId"] == current and "RotationDate" not in every[0], every
+    raises("InvalidMarkerException", kms.list_key_rotations, KeyId=id, Marker="x")
+    raises("ValidationException", kms.enable_key_rotation, KeyId=id, RotationPeriodInDays=2561)
+    raises("UnsupportedOperationException", kms.enable_key_rotation, KeyId=new_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyId"])
+
+
+def wrapped(key, material, algorithm="RSAES_OAEP_SHA_256"):
+    """The parameters by which material is imported, wrapped by openssl as AWS's guide says."""
+    p = kms.get_parameters_for_import(KeyId=key, WrappingAlgorithm=algorithm, WrappingKeySpec="RSA_3072")
+    oaep = ["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256"]
+    rsa = lambda text: openssl("pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey", "public", *oaep, data=text, files={"public": p["PublicKey"]})
+    if algorithm == "RSAES_OAEP_SHA_256":
+        return {"KeyId": key, "ImportToken": p["ImportToken"], "EncryptedKeyMaterial": rsa(material)}
+    aes = os.urandom(32)
+    return {"KeyId": key, "ImportToken": p["ImportToken"],
+            "EncryptedKeyMaterial": rsa(aes) + openssl("enc", "-id-aes256-wrap-pad", "-K", aes.hex(), "-iv", "A65959A6", data=material)}
+
+
+def imports():
+    key = new_key(Origin="EXTERNAL")
+    id, material = key["KeyId"], os.urandom(32)
+    assert key["KeyState"] == "PendingImport" and not key["Enabled"], key
+    raises("KMSInvalidStateException", kms.encrypt, KeyId=id, Plaintext=b"x")
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
+    raises("ValidationException", kms.import_key_material, **wrapped(id, material))
+    answer = kms.import_key_material(**wrapped(id, material), ValidTo=soon, ExpirationModel="KEY_MATERIAL_EXPIRES")
+    first = answer["KeyMaterialId"]
+    assert answer["KeyId"] == key["Arn"] and len(first) == 64, answer
+    shown = kms.describe_key(KeyId=id)["KeyMetadata"]
+    assert shown["KeyState"] == "Enabled" and shown["ExpirationModel"] == "KEY_MATERIAL_EXPIRES" and abs(shown["ValidTo"] - soon) < datetime.timedelta(seconds=1), shown
+    blob = kms.encrypt(KeyId=id, Plaintext=b"mine")["CiphertextBlob"]
+    assert kms.delete_imported_key_material(KeyId=id)["KeyMaterialId"] == first
+    raises("KMSInvalidStateException", kms.decrypt, CiphertextBlob=blob)
+    forever = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    raises("IncorrectKeyMaterialException", kms.import_key_material, **wrapped(id, os.urandom(32)), **forever)
+    raises("InvalidImportTokenException", kms.import_key_material, **{**wrapped(id, material), "ImportToken": b"x"}, **forever)
+    raises("InvalidCiphertextException", kms.import_key_material, **{**wrapped(id, material), "EncryptedKeyMaterial": b"x"}, **forever)
+    kms.import_key_material(**wrapped(id, material, "RSA_AES_KEY_WRAP_SHA_256"), **forever)
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"mine"
+    raises("KMSInvalidStateException", kms.rotate_key_on_demand, KeyId=id)
+    second = kms.import_key_material(**wrapped(id, os.urandom(32)), ImportType="NEW_KEY_MATERIAL", KeyMaterialDescription="second", **forever)["KeyMaterialId"]
+    (waits,) = [r for r in kms.list_key_rotations(KeyId=id, IncludeKeyMaterial="ALL_KEY_MATERIAL")["Rotations"] if r["KeyMaterialId"] == second]
+    assert waits["KeyMaterialState"] == "PENDING_ROTATION" and waits["ImportState"] == "IMPORTED" and waits["KeyMaterialDescription"] == "second", waits
+    kms.rotate_key_on_demand(KeyId=id)
+    assert kms.describe_key(KeyId=id)["KeyMetadata"]["CurrentKeyMaterialId"] == second
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"mine"
+    raises("UnsupportedOperationException", kms.get_parameters_for_import, KeyId=new_key()["KeyId"], WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048")
+    pair = new_key(Origin="EXTERNAL", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyId"]
+    private = openssl("pkcs8", "-topk8", "-nocrypt", "-outform", "DER", data=openssl("genrsa", "2048"))
+    assert "KeyMaterialId" not in kms.import_key_material(**wrapped(pair, private, "RSA_AES_KEY_WRAP_SHA_256"), **forever)
+    public = openssl("pkey", "-inform", "DER", "-pubout", "-outform", "DER", data=private)
+    assert kms.get_public_key(KeyId=pair)["PublicKey"] == public
+
+
+for part in (keys, aliases, encryption, envelopes, signatures, macs, rotation, imports, grants, policies, tags, unsupported, deletion):
     part()
     print(part.__name__)
 missing = sorted(set(json.loads(os.environ["SERVED"])) - called)
