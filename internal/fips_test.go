@@ -27,7 +27,7 @@ var unapprovedBy = map[string]struct {
 	"iam": {[]string{"crypto/sha1"},
 		"codes of virtual MFA devices (RFC 6238), which are refused while FIPS 140-3 is enforced"},
 	"keymaterial": {[]string{"crypto/sha1"},
-		"RSAES_OAEP_SHA_1 of KMS, which is refused while FIPS 140-3 is enforced"},
+		"OAEP with SHA-1, which clients of KMS may ask for, and which is refused while FIPS 140-3 is enforced"},
 	"federation": {[]string{"crypto/sha1"},
 		"thumbprints and name qualifiers, by which IAM and STS name certificates and subjects; they prove nothing"},
 	"github.com/go-jose/go-jose/v4": {[]string{"crypto/sha1"},

@@ -41,6 +41,7 @@ func (f *fsckCommand) Run(c console) error {
 	}
 	fmt.Fprintf(c.out, "checked %s\n", summary(done))
 	fmt.Fprintf(c.out, "checked %s\n", identitySummary(done.Identity))
+	fmt.Fprintf(c.out, "checked %s of KMS with %s\n", number(done.Customer.Keys, "key", "keys"), number(done.Customer.Materials, "material", "materials"))
 	switch {
 	case done.Orphans == 1:
 		fmt.Fprintln(c.out, "1 object belongs to nothing, as a crash can leave it; the server sweeps it in time")

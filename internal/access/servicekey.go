@@ -90,7 +90,8 @@ func (s *ServiceKeys) granted(ctx context.Context, use registry.KeyUse) error {
 		Context:           s.conditionKeys(use),
 		EncryptionContext: use.Context,
 	}
-	if policy.Evaluate(request, policy.PolicySet{Resources: map[policy.Resource]policy.ResourceSet{resource: set}}).Allowed {
+	// All grants of the repository are needed, so that whoever takes one back is obeyed.
+	if len(set.Grants) == len(use.Grants) && policy.Evaluate(request, policy.PolicySet{Resources: map[policy.Resource]policy.ResourceSet{resource: set}}).Allowed {
 		return nil
 	}
 	return &kms.Error{Code: "AccessDeniedException", Message: "The grants by which Amazon ECR may use the key " + use.Key +

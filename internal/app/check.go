@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/iam"
+	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/registry"
 )
 
@@ -14,6 +15,7 @@ import (
 type Checked struct {
 	registry.Checked
 	Identity iam.Checked
+	Customer kms.Checked
 	// Records of the trail.
 	Records int64
 }
@@ -31,6 +33,9 @@ func Check(ctx context.Context, c Config, fault func(string), progress func(Chec
 		}
 		progress(done)
 		if err := st.organization.Check(ctx, fault); err != nil {
+			return err
+		}
+		if done.Customer, err = st.customer.Check(ctx, fault); err != nil {
 			return err
 		}
 		limits, err := registry.NewLimits(c.Limits)

@@ -44,5 +44,19 @@ func (s *Server) RevokeSessions(ctx context.Context, account string, before time
 	return s.state.db.Update(ctx, func(tx *store.Tx) error { return s.state.iam.RevokeSessions(tx, account, before) })
 }
 
+// WrappedMaterial returns the material of a key of KMS as the database has it.
+func (s *Server) WrappedMaterial(ctx context.Context, keyID string) (wrapped []byte, err error) {
+	err = s.state.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT wrapped FROM kms_material WHERE key = $1`, keyID).Scan(&wrapped)
+	})
+	return wrapped, err
+}
+
+// DestroyKeys does now what the server does each minute: it destroys the keys whose time has come.
+func (s *Server) DestroyKeys(ctx context.Context) error { return s.destroyKeys(ctx) }
+
+// RewrapKeys does now what the server does each second: it wraps the keys of repositories anew whose customer key was rotated.
+func (s *Server) RewrapKeys(ctx context.Context) error { return s.rewrapOnce(ctx) }
+
 // AskRoot asks the root of trust as the server does now and then.
 func (s *Server) AskRoot(ctx context.Context) error { return s.state.keys.Beat(ctx) }

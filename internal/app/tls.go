@@ -123,8 +123,12 @@ func (s *Server) openTLS(o Options) error {
 	}
 	options.Certificate = t.certificates.Certificate
 	s.public.TLSConfig = tlsconfig.New(options)
-	// A connection over which nothing comes any more is found out, and one that takes nothing is given up.
-	s.public.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: bodyStall}
+	s.public.HTTP2 = &http.HTTP2Config{
+		// A connection over which nothing comes any more is found out, and one that takes nothing is given up.
+		SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: bodyStall,
+		// What is taken in before it is read: with the quarter that Go has, a push takes twice as long.
+		MaxReceiveBufferPerStream: 4 << 20, MaxReceiveBufferPerConnection: 8 << 20,
+	}
 	return nil
 }
 
@@ -188,6 +192,7 @@ func (s *Server) serveChallenges() error {
 
 // refreshTLS keeps the certificates up to date until the server stops.
 func (s *Server) refreshTLS(ctx context.Context) {
+	s.logCertificates()
 	s.running.Go(func() {
 		s.attempt(ctx, "certificate", s.refreshCertificates)
 		s.every(ctx, tlsInterval, "certificate", s.refreshCertificates)
@@ -200,14 +205,22 @@ func (s *Server) refreshTLS(ctx context.Context) {
 func (s *Server) refreshCertificates(ctx context.Context) error {
 	changed, err := s.tls.certificates.Refresh(ctx)
 	if changed {
-		for _, leaf := range s.tls.certificates.Leaves() {
-			s.log.Info("certificate", "names", certificateNames(leaf), "expires", leaf.NotAfter.UTC(), "serial", leaf.SerialNumber.Text(16))
-		}
+		s.logCertificates()
 	}
 	if err != nil && s.tls.acme == nil {
 		return fmt.Errorf("the new one is not used, and the one before goes on: %w", err)
 	}
 	return err
+}
+
+// logCertificates tells which certificates are in use from now on.
+func (s *Server) logCertificates() {
+	for _, leaf := range s.tls.certificates.Leaves() {
+		s.log.Info("certificate", "names", certificateNames(leaf), "expires", leaf.NotAfter.UTC(), "serial", leaf.SerialNumber.Text(16))
+	}
+	if s.tls.dev != nil && s.tls.dev.MadeAuthority() {
+		s.log.Info("made a certificate authority, which clients are to trust", "file", s.CAPath())
+	}
 }
 
 func (s *Server) refreshClients(ctx context.Context) error {

@@ -246,7 +246,7 @@ func TestTLSStartIsRefused(t *testing.T) {
 		{"another key", string(good.CertificatePEM), string(other.KeyPEM), "key.pem is not that of the certificate in "},
 		{"expired", string(expired.CertificatePEM), string(expired.KeyPEM), "cert.pem expired at "},
 		{"too early", string(early.CertificatePEM), string(early.KeyPEM), "cert.pem is not valid before "},
-		{"a weak key", string(weak.CertificatePEM), string(weak.KeyPEM), "is of RSA with 1024 bits; at least 2048 are needed"},
+		{"a weak key", string(weak.CertificatePEM), string(weak.KeyPEM), "has an RSA key of 1024 bits; at least 2048 are needed"},
 		{"too large", strings.Repeat("x", 2<<20), string(good.KeyPEM), "is larger than 1048576 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -301,6 +301,27 @@ func TestTLSAddresses(t *testing.T) {
 	challenge := s.Do(s.Request(http.MethodGet, "/v2/", nil))
 	if got, want := challenge.Header.Get("Www-Authenticate"), `Basic realm="`+s.URL+`/",service="ecr.amazonaws.com"`; got != want {
 		t.Errorf("challenge is %s, expected %s", got, want)
+	}
+}
+
+// The address that clients are told is one that the certificate is good for.
+func TestTLSAddressIsThatOfTheCertificate(t *testing.T) {
+	authority := tlstest.NewAuthority(t)
+	for _, tt := range []struct {
+		names  []string
+		domain string
+		want   string
+	}{
+		{[]string{"localhost"}, "", "localhost"},
+		{[]string{"*.example.com", "registry.example.com"}, "", "registry.example.com"},
+		{[]string{"*.dkr.ecr.us-east-1.example.com"}, "example.com:443", "123456789012.dkr.ecr.us-east-1.example.com"},
+		{[]string{"*.example.com"}, "", "127.0.0.1"},
+	} {
+		certificate, key := authority.Issue(t, tlstest.Wanted{Names: tt.names}).Write(t, t.TempDir())
+		s := coffertest.Start(t, coffertest.Configure(func(c *app.Config) { c.TLSCert, c.TLSKey, c.Domain = certificate, key, tt.domain }))
+		if !strings.HasPrefix(s.URL, "https://"+tt.want+":") {
+			t.Errorf("%v, %q: the address is %s", tt.names, tt.domain, s.URL)
+		}
 	}
 }
 

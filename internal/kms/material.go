@@ -76,11 +76,16 @@ func (k *Keys) insertMaterial(tx *store.Tx, key Key, d *draftMaterial) error {
 // maxOpened bounds how much material of one key is in memory.
 const maxOpened = 64
 
-// material finds material of a key by its id, from memory if it can. The error is *Error if it isn't there.
+// material finds material of a key by its id, from memory if it can. The error is *Error if it was deleted or expired,
+// errNoMaterial if the key never had it, and ErrRootUnavailable.
 func (k *Keys) material(ctx context.Context, s *standing, id string) (opened, error) {
 	// What is in memory is not to be used either while the root of trust is away for too long.
 	if err := k.keyring.Ready(); err != nil {
 		return opened{}, Errorf(CodeKeyUnavailable, "%v", err)
+	}
+	// What is in memory opens no longer than the keys that it came from.
+	if err := k.keyring.guard(PurposeKMS); err != nil {
+		return opened{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -49,6 +49,7 @@ type Dev struct {
 	c         DevConfig
 	authority atomic.Pointer[tls.Certificate]
 	leaf      atomic.Pointer[tls.Certificate]
+	made      atomic.Bool
 }
 
 // OpenDev reads the authority and the certificate of a folder. It makes those anew that are missing, broken, about to expire,
@@ -80,6 +81,9 @@ func OpenDev(c DevConfig) (*Dev, error) {
 // CAPath is the file with the certificate of the authority, which clients are to trust.
 func (d *Dev) CAPath() string { return filepath.Join(d.c.Folder, "ca.pem") }
 
+// MadeAuthority reports whether an authority was made since it was asked last, which clients have to be told to trust.
+func (d *Dev) MadeAuthority() bool { return d.made.Swap(false) }
+
 // Certificate is the certificate for any handshake.
 func (d *Dev) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.leaf.Load(), nil }
 
@@ -89,7 +93,7 @@ func (d *Dev) Leaves() []*x509.Certificate { return []*x509.Certificate{d.leaf.L
 // Stale reports whether a certificate could not be made anew in time.
 func (d *Dev) Stale() bool { return d.c.Now().After(d.leaf.Load().Leaf.NotAfter.Add(-leafRenew / 2)) }
 
-// Refresh makes anew what is about to expire. changed says whether clients have to be told to trust another authority.
+// Refresh makes anew what is about to expire.
 func (d *Dev) Refresh(context.Context) (changed bool, err error) {
 	if a := d.authority.Load(); a == nil || !d.authorityGood(a.Leaf) {
 		if err := d.makeAuthority(); err != nil {
@@ -101,6 +105,7 @@ func (d *Dev) Refresh(context.Context) (changed bool, err error) {
 		if err := d.makeLeaf(); err != nil {
 			return changed, err
 		}
+		changed = true
 	}
 	return changed, nil
 }
@@ -118,8 +123,8 @@ func (d *Dev) read(file, keyFile string) (*tls.Certificate, error) {
 		return nil, errors.Join(err, keyErr)
 	}
 	pair, err := parsePair(path, keyPath, text, keyText, d.c.Now())
-	if err != nil {
-		return nil, nil //nolint:nilerr // it is made anew
+	if err != nil { // it is broken, and will be made anew
+		return nil, nil
 	}
 	return pair, nil
 }
@@ -211,6 +216,7 @@ func (d *Dev) makeAuthority() error {
 		return fmt.Errorf("keep the certificate of the authority: %w", err)
 	}
 	d.authority.Store(ca)
+	d.made.Store(true)
 	return nil
 }
 

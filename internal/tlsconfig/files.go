@@ -3,6 +3,9 @@ package tlsconfig
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -43,6 +46,9 @@ func parsePair(path, keyPath string, text, keyText []byte, now time.Time) (*tls.
 		return nil, err
 	}
 	leaf := chain[0]
+	if err := strong(path, leaf); err != nil {
+		return nil, err
+	}
 	if err := valid(path, leaf, now); err != nil {
 		return nil, err
 	}
@@ -54,9 +60,6 @@ func parsePair(path, keyPath string, text, keyText []byte, now time.Time) (*tls.
 	if !ok || !public.Equal(leaf.PublicKey) {
 		return nil, fmt.Errorf("the key in %s is not that of the certificate in %s", keyPath, path)
 	}
-	if k, ok := key.(*rsa.PrivateKey); ok && k.N.BitLen() < minRSA {
-		return nil, fmt.Errorf("the key in %s is of RSA with %d bits; at least %d are needed", keyPath, k.N.BitLen(), minRSA)
-	}
 	out := &tls.Certificate{PrivateKey: key, Leaf: leaf}
 	for _, c := range chain {
 		out.Certificate = append(out.Certificate, c.Raw)
@@ -66,6 +69,24 @@ func parsePair(path, keyPath string, text, keyText []byte, now time.Time) (*tls.
 
 // minRSA is how many bits a key of RSA has at least.
 const minRSA = 2048
+
+// strong refuses keys that are too weak, or of a kind that TLS does not have.
+func strong(path string, leaf *x509.Certificate) error {
+	switch key := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < minRSA {
+			return fmt.Errorf("the certificate in %s has an RSA key of %d bits; at least %d are needed", path, bits, minRSA)
+		}
+		return nil
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P224() {
+			return nil
+		}
+	case ed25519.PublicKey:
+		return nil
+	}
+	return fmt.Errorf("the certificate in %s has a key of a kind that TLS does not have; RSA, P-256, P-384, P-521 and Ed25519 are good", path)
+}
 
 func valid(path string, leaf *x509.Certificate, now time.Time) error {
 	switch {

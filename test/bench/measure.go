@@ -33,7 +33,7 @@ type reading struct {
 // measures are all of them, in the order of the report.
 func measures(s scale) []measure {
 	return []measure{
-		largePush(s), smallPush(s), syncs(s), manifestReads(s), manyImages(s), smallPull(s), largePull(s),
+		largePush(s), smallPush(s), syncs(s), manifestReads(s), manyImages(s), smallPull(s), largePull(s), encrypted(s),
 		manyTags(s), taggedDelete(s), mounts(s), firstAnswer(s), peak(s),
 	}
 }

@@ -219,7 +219,7 @@ func answerName(question []byte) []byte {
 func withACME(t *testing.T, data, listen string, p *pebble, flags ...string) {
 	t.Helper()
 	s := &server{data: data, home: t.TempDir()}
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "COFFER_ROOT_ACCESS_KEY_ID=" + coffertest.AccessKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY=" + coffertest.SecretAccessKey}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "GODEBUG=" + os.Getenv("GODEBUG"), "COFFER_ROOT_ACCESS_KEY_ID=" + coffertest.AccessKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY=" + coffertest.SecretAccessKey}
 	s.start(t, env, append([]string{"--listen", listen, "--acme-directory", p.directory, "--acme-ca", p.ca, "--acme-email", "ops@coffer.test",
 		"--acme-domain", acmeName, "--acme-domain", acmeRegistry}, flags...))
 }

@@ -70,6 +70,7 @@ func TestBotoIdentity(t *testing.T) {
 	s := serveWith(t, []string{"SSL_CERT_FILE=" + authority})
 	all := servedOperations(t)
 	delete(all, "ecr")
+	delete(all, "kms")
 	served, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +79,20 @@ func TestBotoIdentity(t *testing.T) {
 		"ASSERTION="+corp.Response(federationtest.SAMLResponse{Roles: []string{"arn:aws:iam::123456789012:role/staff,arn:aws:iam::123456789012:saml-provider/corp"}}).Reveal(),
 		"python3", s.botoScript(t, "boto_identity.py"))
 	if want := "users\npasswords\npolicies\nempty\nfactors\nfederation\nsessions\norganization\nregistry\nfarewell"; got != want {
+		t.Errorf("the script went through\n%s\nexpected\n%s", got, want)
+	}
+}
+
+// Every operation of KMS that is served. The script testdata/boto_kms.py calls them, and fails if it left one out.
+func TestBotoKMS(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	served, err := json.Marshal(servedOperations(t)["kms"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.run(t, "env", "SERVED="+string(served), "python3", s.botoScript(t, "boto_kms.py"))
+	if want := "keys\naliases\nencryption\nenvelopes\ngrants\npolicies\ntags\nunsupported\ndeletion"; got != want {
 		t.Errorf("the script went through\n%s\nexpected\n%s", got, want)
 	}
 }

@@ -28,6 +28,8 @@ func TestTLS(t *testing.T) {
 	s.refuse(t, []string{"SSL validation failed"}, "env", "-u", "AWS_CA_BUNDLE", "aws", "ecr", "describe-repositories")
 
 	t.Run("skopeo", s.tlsSkopeo)
+	t.Run("crane", s.tlsCrane)
+	t.Run("docker", s.tlsDocker)
 	t.Run("curl", s.tlsCurl)
 	t.Run("audit", s.tlsAudit)
 }
@@ -50,6 +52,32 @@ func (s *server) tlsSkopeo(t *testing.T) {
 	if back != hello.root.Digest {
 		t.Errorf("skopeo finds %s, expected %s", back, hello.root.Digest)
 	}
+}
+
+// crane takes the authority as all programs in Go do.
+func (s *server) tlsCrane(t *testing.T) {
+	ca := "SSL_CERT_FILE=" + s.variable(t, "AWS_CA_BUNDLE")
+	address := strings.TrimPrefix(s.URL, "https://")
+	s.feed(t, s.run(t, "aws", "ecr", "get-login-password"), "env", ca, "crane", "auth", "login", address, "--username", "AWS", "--password-stdin")
+	if tags := s.run(t, "env", ca, "crane", "ls", address+"/team/app"); tags != helloLayout(t).tag {
+		t.Errorf("tags are %q", tags)
+	}
+	s.refuse(t, []string{"x509: certificate signed by unknown authority"}, "crane", "ls", address+"/team/app")
+}
+
+func (s *server) tlsDocker(t *testing.T) {
+	s.startDocker(t)
+	s.feed(t, s.run(t, "aws", "ecr", "get-login-password"), "docker", "login", "--username", "AWS", "--password-stdin", s.host)
+	s.aws(t, nil, "create-repository", "--repository-name", "team/docker")
+	from, to := s.host+"/team/app:"+helloLayout(t).tag, s.host+"/team/docker:1"
+	s.run(t, "docker", "pull", "--quiet", from)
+	s.run(t, "docker", "tag", from, to)
+	pushed := pushedDigest.FindStringSubmatch(s.run(t, "docker", "push", to))
+	if pushed == nil {
+		t.Fatal("push tells no digest")
+	}
+	s.run(t, "docker", "rmi", from, to)
+	s.run(t, "docker", "pull", "--quiet", s.host+"/team/docker@"+pushed[1])
 }
 
 // curl speaks HTTP/2 where it can, and gets all headers.

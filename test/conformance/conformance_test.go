@@ -67,8 +67,17 @@ var meant = []string{
 // Everything that the suite can test is on, also what the specification leaves open, except for two things that Amazon ECR
 // does not have: digests of SHA-512, and indexes whose images are missing.
 func TestDistributionSpecification(t *testing.T) {
+	t.Run("HTTP", func(t *testing.T) { conforms(t, coffertest.Start(t), "OCI_TLS=disabled") })
+	// The suite takes the authority from the environment.
+	t.Run("TLS", func(t *testing.T) {
+		s := coffertest.Start(t, coffertest.TLS())
+		conforms(t, s, "OCI_TLS=enabled", "SSL_CERT_FILE="+s.CAPath())
+	})
+}
+
+// conforms runs the suite with more in its environment.
+func conforms(t *testing.T, s *coffertest.Server, more ...string) {
 	suite := coffertest.Tool(t, "conformance")
-	s := coffertest.Start(t)
 	s.CreateRepository("conformance/one")
 	s.CreateRepository("conformance/two")
 	login, err := base64.StdEncoding.DecodeString(s.Token())
@@ -76,15 +85,17 @@ func TestDistributionSpecification(t *testing.T) {
 		t.Fatal(err)
 	}
 	user, password, _ := strings.Cut(string(login), ":")
+	_, host, _ := strings.Cut(s.URL, "://")
 	results := t.TempDir()
 
 	cmd := exec.Command(suite)
 	cmd.Dir = results
 	cmd.Env = append(os.Environ(), "OCI_CONFIGURATION=/dev/null", "OCI_VERSION=1.1", "OCI_RESULTS_DIR="+results,
-		"OCI_REGISTRY="+strings.TrimPrefix(s.URL, "http://"), "OCI_TLS=disabled", "OCI_USERNAME="+user, "OCI_PASSWORD="+password,
+		"OCI_REGISTRY="+host, "OCI_USERNAME="+user, "OCI_PASSWORD="+password,
 		"OCI_REPO1=conformance/one", "OCI_REPO2=conformance/two", "OCI_LOG=error",
 		"OCI_API_BLOBS_DIGEST_HEADER=true", "OCI_API_BLOBS_UPLOAD_CANCEL=true", "OCI_API_MANIFESTS_DIGEST_HEADER=true",
 		"OCI_DATA_SHA512=false", "OCI_DATA_SPARSE=false")
+	cmd.Env = append(cmd.Env, more...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("the suite: %v\n%s", err, failures(string(out)))
 	}

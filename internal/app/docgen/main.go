@@ -13,6 +13,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/service/ecr"
 	"github.com/coffer-registry/coffer/internal/service/iam"
+	"github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
 )
@@ -29,7 +30,8 @@ func main() {
 
 // services are those that are served, as the page shows them.
 func services() []*awsapi.Service {
-	return []*awsapi.Service{ecr.New(ecr.Config{}), iam.New(iam.Config{}), sts.New(sts.Config{}), organizations.New(organizations.Config{})}
+	return []*awsapi.Service{ecr.New(ecr.Config{}), iam.New(iam.Config{}), sts.New(sts.Config{}), organizations.New(organizations.Config{}),
+		kms.New(kms.Config{})}
 }
 
 func operations() string {

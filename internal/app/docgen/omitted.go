@@ -17,6 +17,9 @@ var omissions = map[string][]struct {
 		{regexp.MustCompile(`OutboundWebIdentity`), "no tokens are issued for others to trust"},
 		{regexp.MustCompile(`SetSecurityTokenServicePreferences`), "session tokens are good in all regions"},
 	},
+	"kms": {
+		{regexp.MustCompile(`CustomKeyStore`), "material of keys is kept here, under the root of trust, and in no other store"},
+	},
 	"sts": {
 		{regexp.MustCompile(`AssumeRoot`), "accounts are managed by a role in each"},
 		{regexp.MustCompile(`GetWebIdentityToken`), "no tokens are issued for others to trust"},

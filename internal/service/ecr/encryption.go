@@ -65,7 +65,7 @@ func usable(key kms.Key) error {
 // mayUse asks whether the caller may do with the key what the creation of a repository takes.
 func (s *service) mayUse(ctx context.Context, c awsapi.Call, key *chosenKey) error {
 	calls := []awsapi.Forwarded{key.describe(), key.createGrant("")}
-	if key.Manager == kms.ManagerCustomer {
+	if key.mayRetire(c) {
 		calls = append(calls, key.retireGrant(""))
 	}
 	for _, call := range calls {
@@ -74,6 +74,12 @@ func (s *service) mayUse(ctx context.Context, c awsapi.Call, key *chosenKey) err
 		}
 	}
 	return nil
+}
+
+// mayRetire reports whether the policies of the caller decide about retiring the grants of the key: those of a key that AWS manages, and those
+// of another account's, end with their repository in any case.
+func (k *chosenKey) mayRetire(c awsapi.Call) bool {
+	return k.Manager == kms.ManagerCustomer && k.Account == c.Caller.Principal.Account
 }
 
 // call is a call of KMS about the key, with the rights of who called ECR.
@@ -158,7 +164,7 @@ func (s *service) retirable(ctx context.Context, c awsapi.Call, repo registry.Re
 		return nil, err
 	}
 	chosen := &chosenKey{Key: key, repository: repo.ARN()}
-	if key.Manager == kms.ManagerCustomer && c.Forward(ctx, chosen.retireGrant("")) != nil {
+	if chosen.mayRetire(c) && c.Forward(ctx, chosen.retireGrant("")) != nil {
 		return nil, nil
 	}
 	return chosen, nil

@@ -21,7 +21,7 @@ func (s *service) addGrants(out *awsapi.Service) {
 			shown.GrantTokens = nil
 			return &shown
 		},
-		Response: func(out *api.CreateGrantResponse) any { return map[string]string{"GrantId": out.GrantID} },
+		Response: func(out *api.CreateGrantResponse) any { return &api.CreateGrantResponse{GrantID: out.GrantID} },
 		Write:    s.createGrant,
 	})
 	awsapi.Add(out, onKey(s, about[api.ListGrantsRequest]{key: func(in *api.ListGrantsRequest) string { return in.KeyID }},

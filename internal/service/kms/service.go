@@ -40,6 +40,9 @@ func New(c Config) *awsapi.Service {
 // problem turns a refusal of the keys into what the client is told; nil for an error that no client can bring about.
 func problem(err error) *awsapi.Error {
 	var refused *kms.Error
+	if errors.Is(err, kms.ErrRootUnavailable) {
+		return api.Model.Error(kms.CodeKeyUnavailable, "The keys can't be opened at the moment. Try again later.")
+	}
 	if !errors.As(err, &refused) {
 		return nil
 	}

@@ -69,7 +69,7 @@ CREATE TABLE kms_grant (
     constraints TEXT   NOT NULL,
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (key, id)
-) WITHOUT ROWID;
+);
 CREATE INDEX kms_grant_name ON kms_grant (key, name, id) WHERE name <> '';
 CREATE INDEX kms_grant_grantee ON kms_grant (key, grantee, id);
 CREATE INDEX kms_grant_retiring ON kms_grant (retiring, account, region, key, id) WHERE retiring <> '';

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -53,6 +54,8 @@ func (a *Authority) PEM() []byte {
 type Wanted struct {
 	// Subject is the name of a client; the certificate is a server's, for localhost and 127.0.0.1, if it is empty.
 	Subject pkix.Name
+	// Names are other host names for a server.
+	Names []string
 	// NotBefore and NotAfter are around now if they are zero.
 	NotBefore, NotAfter time.Time
 	// RSA is how many bits a key of RSA has; 0 is a key on the curve P-256.
@@ -71,10 +74,13 @@ func (a *Authority) Issue(t testing.TB, w Wanted) Pair {
 	t.Helper()
 	key := newKey(t)
 	if w.RSA > 0 {
-		var err error
-		if key, err = rsa.GenerateKey(rand.Reader, w.RSA); err != nil {
-			t.Fatal(err)
-		}
+		// Weak keys are made to be refused.
+		fips140.WithoutEnforcement(func() {
+			var err error
+			if key, err = rsa.GenerateKey(rand.Reader, w.RSA); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: w.Subject, NotBefore: w.NotBefore, NotAfter: w.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
@@ -83,6 +89,9 @@ func (a *Authority) Issue(t testing.TB, w Wanted) Pair {
 	if w.Subject.String() == "" {
 		template.DNSNames, template.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
+	if len(w.Names) > 0 {
+		template.DNSNames, template.IPAddresses = w.Names, nil
 	}
 	if template.NotBefore.IsZero() {
 		template.NotBefore = time.Now().Add(-time.Hour)
