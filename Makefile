@@ -3,7 +3,7 @@
 COFFER_TEST_DIR ?= $(HOME)/.cache/coffer-test
 export COFFER_TEST_DIR
 
-.PHONY: build fips run test test-fips test-long bench generate lint setup
+.PHONY: build fips run test test-fips test-long test-pkcs11 bench generate lint setup
 build:
 	go build -o coffer ./cmd/coffer
 fips:
@@ -16,6 +16,9 @@ test: setup
 test-fips: setup
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m ./internal/... ./cmd/...
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m -run '^Test(FIPS|AWS|Docker|Skopeo)$$' ./test/clients
+# Roots of trust in a PKCS#11 token need a C compiler; the tests use SoftHSM: apt-get install softhsm2.
+test-pkcs11:
+	CGO_ENABLED=1 go test -tags pkcs11 -run PKCS11 ./internal/rootkey
 test-long: setup
 	COFFER_TEST_LONG=1 go test -race -timeout 45m ./...
 bench: build

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -136,5 +137,68 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// One server is the root of trust of another, by the protocol of KMS. What is done to the key there tells here.
+func TestRootInKMS(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", coffertest.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", coffertest.SecretAccessKey)
+	upper := coffertest.Start(t)
+	id := upper.CreateKMSKey(nil)
+	upper.MustKMS("CreateAlias", map[string]string{"AliasName": "alias/coffer", "TargetKeyId": id}, nil)
+	url := "awskms://" + strings.TrimPrefix(upper.URL, "http://") + "/alias/coffer?region=us-east-1&tls=off"
+	data := coffertest.Data(t.TempDir())
+
+	s, _ := rooted(t, data)
+	s.CreateRepository("app")
+	s.PushImage(s.Token(), "app", "1", []byte("a layer"))
+	var steps []string
+	must(t, app.RotateRootKey(t.Context(), s.Config, url, func(step string) { steps = append(steps, step) }))
+	if len(steps) != 3 || steps[2] != "from now on start with --root-key "+url {
+		t.Errorf("steps are %q", steps)
+	}
+	s.PushImage(s.Token(), "app", "2", []byte("a layer"))
+	s.Stop()
+	// The file of before opens nothing now.
+	fails(t, s.Config, "the keys of this data are wrapped by awskms://")
+
+	s, _ = rooted(t, data, func(c *app.Config, _ *app.Options) { c.RootKey = url })
+	bearer := s.Token()
+	pull := func() int { return s.V2(bearer, "GET", "/v2/app/manifests/2", nil).Status }
+	must(t, s.AskRoot(t.Context()))
+	upper.MustKMS("DisableKey", map[string]string{"KeyId": id}, nil)
+	if err := s.AskRoot(t.Context()); !errors.Is(err, kms.ErrRootRefused) {
+		t.Errorf("a disabled key: %v", err)
+	}
+	if status := pull(); status != 403 {
+		t.Errorf("with a disabled key it answers %d", status)
+	}
+	upper.MustKMS("EnableKey", map[string]string{"KeyId": id}, nil)
+	must(t, s.AskRoot(t.Context()))
+	if status := pull(); status != 200 {
+		t.Errorf("with the key enabled again it answers %d", status)
+	}
+	must(t, app.RotateRootKey(t.Context(), s.Config, "", func(string) {}))
+	state, err := app.RootKeyState(t.Context(), s.Config)
+	if err != nil || state.Rotations != 2 || !state.Available || !strings.HasPrefix(state.Root, "awskms://") {
+		t.Errorf("the state is %+v, error %v", state, err)
+	}
+	s.Stop()
+	upper.MustKMS("DisableKey", map[string]string{"KeyId": id}, nil)
+	fails(t, s.Config, "open the keys: the root of trust refuses its key: awskms://")
+	upper.MustKMS("EnableKey", map[string]string{"KeyId": id}, nil)
+	coffertest.Start(t, data, func(c *app.Config, _ *app.Options) { c.RootKey = url }).Stop()
+}
+
+// fails checks that a server doesn't start, and why.
+func fails(t *testing.T, c app.Config, want string) {
+	t.Helper()
+	s, err := app.Start(t.Context(), c, app.Options{})
+	if err == nil {
+		t.Fatal(errors.Join(errors.New("it started"), s.Stop()))
+	}
+	if !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -19,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type memoryRoot struct {
 	name string
 	key  seal.Key
+	mu   sync.Mutex // of what Run and its test use at once
 	// fail is what it answers in place of a key.
 	fail error
 	// asked counts how often it was asked to unwrap, and onAsk is called then.
@@ -38,11 +40,14 @@ func (m *memoryRoot) Wrap(ctx context.Context, plaintext []byte, c Context) ([]b
 }
 
 func (m *memoryRoot) Unwrap(ctx context.Context, wrapped []byte, c Context) ([]byte, error) {
+	m.mu.Lock()
 	m.asked++
+	fail := m.fail
+	m.mu.Unlock()
 	if m.onAsk != nil {
 		m.onAsk()
 	}
-	if err := errors.Join(m.fail, ctx.Err()); err != nil {
+	if err := errors.Join(fail, ctx.Err()); err != nil {
 		return nil, err
 	}
 	plaintext, err := seal.OpenBytes(m.key, c.Encode(nil), wrapped)
@@ -50,6 +55,14 @@ func (m *memoryRoot) Unwrap(ctx context.Context, wrapped []byte, c Context) ([]b
 		return nil, ErrWrongRoot
 	}
 	return plaintext, nil
+}
+
+// reset has it answer something else from now on, and returns how often it was asked before.
+func (m *memoryRoot) reset(fail error) (asked int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	asked, m.asked, m.fail = m.asked, 0, fail
+	return asked
 }
 
 // directRoot is one that could have wrapped service keys itself.
@@ -150,9 +163,8 @@ func TestOpenRefused(t *testing.T) {
 	db := openDB(t)
 	root := newRoot()
 	open(t, db, root)
-	other := *root
-	other.name = "vault://host/transit/coffer"
-	_, err := Open(t.Context(), db, &other, nil)
+	other := &memoryRoot{name: "vault://host/transit/coffer", key: root.key}
+	_, err := Open(t.Context(), db, other, nil)
 	want := "open the keys: the keys of this data are wrapped by memory:1, not by vault://host/transit/coffer; start with --root-key memory:1, and to move them run: coffer root-key rotate --to vault://host/transit/coffer"
 	if err == nil || err.Error() != want {
 		t.Errorf("error is %v", err)

@@ -171,24 +171,22 @@ func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k.Watch(Watch{Interval: 30 * time.Second, Grace: time.Minute})
 		ctx, cancel := context.WithCancel(t.Context())
-		root.asked = 0
+		root.reset(nil)
 		done := make(chan struct{})
 		go func() { k.Run(ctx); close(done) }()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if root.asked < 9 || root.asked > 11 {
-			t.Errorf("it asked %d times in 5 minutes", root.asked)
+		if asked := root.reset(ErrRootUnavailable); asked < 9 || asked > 11 {
+			t.Errorf("it asked %d times in 5 minutes", asked)
 		}
-		root.fail, root.asked = ErrRootUnavailable, 0
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if root.asked < 50 || root.asked > 66 {
-			t.Errorf("it asked %d times in 5 minutes in which the root was away", root.asked)
-		}
 		if !k.Outage().Closed {
 			t.Error("it is not closed")
 		}
-		root.fail = nil
+		if asked := root.reset(nil); asked < 50 || asked > 66 {
+			t.Errorf("it asked %d times in 5 minutes in which the root was away", asked)
+		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if o := k.Outage(); o.Err != nil || o.Closed {

@@ -94,7 +94,8 @@ func newVault(u *url.URL, o Options) (*vault, error) {
 
 // endpoint is how a server is spoken to: by TLS unless it is off, and with the authorities of a file if there is one.
 func endpoint(host, tlsMode, caFile string) (base string, transport *http.Transport, err error) {
-	transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
+	// A root is asked twice a minute, for which no connection is kept.
+	transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true,
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: maxAnswer}
 	switch tlsMode {
 	case "off":
