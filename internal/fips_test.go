@@ -34,8 +34,6 @@ var unapprovedBy = map[string]struct {
 		"thumbprints of certificates in keys; federation takes no encryption, for which it uses it too"},
 	"github.com/russellhaering/goxmldsig": {[]string{"crypto/sha1"},
 		"federation refuses signatures and digests of SHA-1 before the library sees them"},
-	"keymaterial": {[]string{"crypto/sha1"},
-		"RSAES_OAEP_SHA_1 of RSA keys, which is refused while FIPS 140-3 is enforced"},
 	"tlsconfig": {[]string{"golang.org/x/crypto/acme", "golang.org/x/crypto/acme/autocert"},
 		"ACME is a protocol, whose algorithms are those of the standard library"},
 	"golang.org/x/crypto/acme/autocert": {[]string{"golang.org/x/crypto/acme"}, "see tlsconfig"},
