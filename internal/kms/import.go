@@ -84,7 +84,7 @@ type held struct {
 
 // heldBy reads what material a key has and had.
 func heldBy(tx *store.Tx, key Key) ([]held, error) {
-	rows, err := tx.Query(`SELECT material_id, state, wrapped IS NOT NULL FROM kms_material WHERE key = $1 ORDER BY created_at, material_id LIMIT $2`, key.ID, 1000)
+	rows, err := tx.Query(`SELECT material_id, state, wrapped IS NOT NULL FROM kms_material WHERE key = $1 ORDER BY material_id LIMIT $2`, key.ID, 1000)
 	if err != nil {
 		return nil, fmt.Errorf("read the material of key %s: %w", key.ID, err)
 	}
@@ -296,7 +296,7 @@ func (k *Keys) destroyImported(tx *store.Tx, key Key, id string) error {
 // bytes on the disk. It returns how much there was. It may run on many servers at once.
 func (k *Keys) Expire(ctx context.Context, record func(tx *store.Tx, key Key, materialID string) error) (expired int, err error) {
 	for {
-		ids, err := k.lookFor(ctx, "material that expired", `SELECT DISTINCT key FROM kms_material WHERE valid_to IS NOT NULL AND valid_to <= $1 LIMIT $2`,
+		ids, err := k.lookFor(ctx, "material that expired", `SELECT key FROM kms_material WHERE valid_to IS NOT NULL AND valid_to <= $1 ORDER BY valid_to LIMIT $2`,
 			k.now(), destroyPage)
 		if err != nil {
 			return expired, err
