@@ -57,8 +57,11 @@ func (c call) send(t *testing.T, s *coffertest.Server) string {
 	id := got.Header.Get("X-Amzn-Requestid")
 	var b strings.Builder
 	fmt.Fprintln(&b, got.Status)
+	if got.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Error("an answer may be taken for something else than it says")
+	}
 	for _, name := range slices.Sorted(maps.Keys(got.Header)) {
-		if value := got.Header.Get(name); name != "Date" && name != "X-Amzn-Requestid" && name != "Content-Length" {
+		if value := got.Header.Get(name); name != "Date" && name != "X-Amzn-Requestid" && name != "Content-Length" && name != "X-Content-Type-Options" {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
 	}
@@ -107,7 +110,7 @@ func queryCall(body string) call {
 
 // jsonError is the answer to a call of awsJson that failed.
 func jsonError(code, message string) string {
-	return "400\nContent-Type: application/x-amz-json-1.1\nX-Amzn-Errortype: " + code + "\n\n" + `{"__type":"` + code + `","message":"` + message + `"}`
+	return "400\nCache-Control: no-store\nContent-Type: application/x-amz-json-1.1\nX-Amzn-Errortype: " + code + "\n\n" + `{"__type":"` + code + `","message":"` + message + `"}`
 }
 
 // queryError is the answer to a call of awsQuery that failed.
@@ -116,7 +119,7 @@ func queryError(status int, code, message string) string {
 		code + "</Code><Message>" + message + "</Message></Error><RequestId>REQUEST</RequestId></ErrorResponse>"
 }
 
-const notFound = "404\nContent-Type: text/plain; charset=utf-8\nX-Content-Type-Options: nosniff\n\n404 page not found\n"
+const notFound = "404\nCache-Control: no-store\nContent-Type: text/plain; charset=utf-8\n\n404 page not found\n"
 
 const registry = `{"registryId":"123456789012","replicationConfiguration":{"rules":[]}}`
 
@@ -136,16 +139,16 @@ func TestDispatch(t *testing.T) {
 		call call
 		want string
 	}{
-		{"awsJson 1.1", jsonCall(describeRegistry, "{}"), "200\nContent-Type: application/x-amz-json-1.1\n\n" + registry},
+		{"awsJson 1.1", jsonCall(describeRegistry, "{}"), "200\nCache-Control: no-store\nContent-Type: application/x-amz-json-1.1\n\n" + registry},
 		{"awsJson 1.0", call{body: "{}", headers: []string{"Content-Type", "application/x-amz-json-1.0; charset=utf-8", "X-Amz-Target", describeRegistry}},
-			"200\nContent-Type: application/x-amz-json-1.0\n\n" + registry},
-		{"no body", jsonCall(describeRegistry, ""), "200\nContent-Type: application/x-amz-json-1.1\n\n" + registry},
+			"200\nCache-Control: no-store\nContent-Type: application/x-amz-json-1.0\n\n" + registry},
+		{"no body", jsonCall(describeRegistry, ""), "200\nCache-Control: no-store\nContent-Type: application/x-amz-json-1.1\n\n" + registry},
 		{"no such operation", jsonCall("AmazonEC2ContainerRegistry_V20150921.Explode", "{}"),
 			jsonError("UnknownOperationException", "The operation Explode is not available on this server.")},
 		{"operations have letter case", jsonCall("AmazonEC2ContainerRegistry_V20150921.describeregistry", "{}"),
 			jsonError("UnknownOperationException", "The operation describeregistry is not available on this server.")},
-		{"no such service", jsonCall("TrentService.Encrypt", "{}"),
-			jsonError("UnknownOperationException", "The operation TrentService.Encrypt is not available on this server.")},
+		{"no such service", jsonCall("SecretService.Encrypt", "{}"),
+			jsonError("UnknownOperationException", "The operation SecretService.Encrypt is not available on this server.")},
 		{"no operation", jsonCall("DescribeRegistry", "{}"),
 			jsonError("UnknownOperationException", "The operation DescribeRegistry is not available on this server.")},
 		{"awsJson by GET", call{method: http.MethodGet, headers: jsonCall(describeRegistry, "").headers}, notFound},

@@ -201,7 +201,10 @@ func (w *session) checkCommon(method string, r *http.Response, body []byte) {
 	if method != http.MethodHead {
 		r.Header.Del("Content-Length")
 	}
-	for _, name := range []string{"Docker-Distribution-Api-Version", "X-Amzn-Requestid", "Date"} {
+	if got := r.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+		w.t.Errorf("X-Content-Type-Options: %q", got)
+	}
+	for _, name := range []string{"Docker-Distribution-Api-Version", "X-Amzn-Requestid", "Date", "X-Content-Type-Options"} {
 		r.Header.Del(name)
 	}
 }
