@@ -207,7 +207,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:          newServerLog(s.log),
 	}
 	return nil
 }

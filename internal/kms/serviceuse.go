@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"strings"
 
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -27,4 +28,13 @@ func (k *Keys) Managed(ctx context.Context, account, region, service string) (ke
 		return err
 	})
 	return key, err
+}
+
+// ChangedKey returns the id of the key that a topic of the store says has changed, in itself, its material, its policy or its grants;
+// ok is false for other topics.
+func ChangedKey(topic string) (id string, ok bool) {
+	if id, ok = strings.CutPrefix(topic, topicKey); ok {
+		return id, true
+	}
+	return strings.CutPrefix(topic, topicGrants)
 }

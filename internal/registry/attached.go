@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -19,7 +20,7 @@ const topicPrefix = "registry/"
 // changed notes in the transaction that what is attached to repositories of an account changes.
 func changed(tx *store.Tx, account string) error { return tx.Touch(topicPrefix + account) }
 
-// epochs count the changes of each account that this process knows of. What was read in an epoch that is over is not
+// epochs count the changes of each account, or of each of other things, that this process knows of. What was read in an epoch that is over is not
 // believed any more.
 type epochs struct {
 	mu sync.RWMutex
@@ -32,18 +33,25 @@ func (e *epochs) now(account string) uint64 {
 	return e.of[account]
 }
 
-// end begins a new epoch of the account that a topic stands for.
-func (e *epochs) end(topic string) {
-	account, ok := strings.CutPrefix(topic, topicPrefix)
-	if !ok {
-		return
-	}
+// end begins a new epoch of an account.
+func (e *epochs) end(account string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.of == nil {
 		e.of = map[string]uint64{}
 	}
 	e.of[account]++
+}
+
+// changedElsewhere begins new epochs of what a topic stands for: an account, or a customer key.
+func (r *Registry) changedElsewhere(topic string) {
+	if account, ok := strings.CutPrefix(topic, topicPrefix); ok {
+		r.epochs.end(account)
+	}
+	if key, ok := kms.ChangedKey(topic); ok {
+		r.open.epochs.end(key)
+		r.open.changes.Add(1)
+	}
 }
 
 // dated is a value that was read in an epoch of its account, or later.

@@ -150,11 +150,11 @@ func TestAttachedFromMemory(t *testing.T) {
 	if allocations := testing.AllocsPerRun(100, func() { _, _ = e.Attached(context.Background(), home.Region, resource) }); allocations > 1 {
 		t.Errorf("%v allocations to find it", allocations)
 	}
-	e.epochs.end("registry/" + foreign.Account)
+	e.changedElsewhere("registry/" + foreign.Account)
 	e.attachedTo(home, "app")
-	e.epochs.end("iam/" + home.Account)
+	e.changedElsewhere("iam/" + home.Account)
 	e.attachedTo(home, "app")
-	e.epochs.end("registry/" + home.Account)
+	e.changedElsewhere("registry/" + home.Account)
 	if _, err := e.Attached(t.Context(), home.Region, resource); err == nil {
 		t.Error("it is kept though something changed")
 	}
@@ -172,7 +172,7 @@ func TestRecallKeepsNothingOvertaken(t *testing.T) {
 		}
 		return got
 	}
-	change, nothing := func() { e.end("registry/a") }, func() {}
+	change, nothing := func() { e.end("a") }, func() {}
 	for i, step := range []struct {
 		value     string
 		meanwhile func()

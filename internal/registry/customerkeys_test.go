@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/coffer-registry/coffer/internal/seal"
@@ -117,7 +118,7 @@ func (e *env) setKey(arn string, change func(*customerKey)) {
 			defer e.customer.mu.Unlock()
 			change(e.customer.keys[arn])
 		})
-		return tx.Touch("kms/" + arn)
+		return tx.Touch("kms/key/" + arn[strings.LastIndexByte(arn, '/')+1:])
 	})
 }
 

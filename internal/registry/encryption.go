@@ -95,9 +95,11 @@ const keyTTL = 5 * time.Minute
 type openKeys struct {
 	cache  *cache[int64, openKey]
 	flight singleflight.Group
-	// epoch counts the changes of customer keys that this process knows of.
-	epoch atomic.Uint64
-	// rewrapped is one more than the epoch in which all keys were last found to be wrapped with the current material.
+	// epochs are those of the customer keys, by their ids.
+	epochs epochs
+	// changes counts the changes of all customer keys.
+	changes atomic.Uint64
+	// rewrapped is one more than what changes was when all keys were last found to be wrapped with the current material.
 	rewrapped atomic.Uint64
 }
 
@@ -108,13 +110,6 @@ type openKey struct {
 }
 
 const openKeyCacheBytes = 8 << 20
-
-// customerKeyChanged forgets all keys that were opened by customer keys when one of them changes in any way.
-func (r *Registry) customerKeyChanged(topic string) {
-	if strings.HasPrefix(topic, "kms/") {
-		r.open.epoch.Add(1)
-	}
-}
 
 // newRepositoryKey makes the key of a new repository. The error is *KeyError or kms.ErrNoKey.
 func (r *Registry) newRepositoryKey(repo Repository) (w wrappedKey, err error) {
@@ -129,6 +124,11 @@ func (r *Registry) newRepositoryKey(repo Repository) (w wrappedKey, err error) {
 	}
 	w.inner, w.material, err = r.customer.Wrap(context.Background(), repo.keyUse(), seal.NewKey().Bytes())
 	return w, err
+}
+
+// keyID is the id of the customer key.
+func (r Repository) keyID() string {
+	return r.Encryption.Key[strings.LastIndexByte(r.Encryption.Key, '/')+1:]
 }
 
 // outerContext binds the key of the second layer to its place.
@@ -184,7 +184,7 @@ var errCold = errors.New("the key is not open")
 
 // innerKey opens the key under the customer key, once for all who ask at the same moment.
 func (r *Registry) innerKey(repo Repository) (seal.Key, error) {
-	now, epoch := r.now(), r.open.epoch.Load()
+	now, epoch := r.now(), r.open.epochs.now(repo.keyID())
 	current := func(k openKey) bool {
 		return k.epoch == epoch && now.Before(k.expires) && !now.Before(k.expires.Add(-keyTTL))
 	}

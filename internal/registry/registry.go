@@ -33,7 +33,8 @@ type Config struct {
 	DB      *store.DB
 	Blobs   blob.Store
 	Keyring *kms.Keyring
-	// Customer uses the customer keys of repositories; nil knows none.
+	// Customer uses the customer keys of repositories; nil knows none. It is to hear of a change before the Registry does, which
+	// it does if it subscribed to DB before New is called.
 	Customer CustomerKeys
 	Limits   Limits
 	// Resolve finds unique ids by ARNs for the policies that are put, and PrincipalName ARNs by unique ids for those that are
@@ -120,8 +121,7 @@ func New(c Config) *Registry {
 		r.customer = noCustomerKeys{}
 	}
 	r.open.cache = newCache[int64, openKey](openKeyCacheBytes)
-	c.DB.Subscribe(r.epochs.end)
-	c.DB.Subscribe(r.customerKeyChanged)
+	c.DB.Subscribe(r.changedElsewhere)
 	return r
 }
 

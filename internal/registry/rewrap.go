@@ -16,8 +16,8 @@ const rewrapPage = 100
 // call that succeeded. It tells progress after each page: how many keys it has wrapped, and how many are left of the customer key
 // at hand. A customer key that can't be used is left for later, when it changes again.
 func (r *Registry) Rewrap(ctx context.Context, progress func(done, left int64)) (done int64, err error) {
-	epoch := r.open.epoch.Load() + 1
-	if r.open.rewrapped.Load() == epoch {
+	changes := r.open.changes.Load() + 1
+	if r.open.rewrapped.Load() == changes {
 		return 0, nil
 	}
 	for after := ""; ; {
@@ -26,7 +26,7 @@ func (r *Registry) Rewrap(ctx context.Context, progress func(done, left int64)) 
 			return done, err
 		}
 		if len(keys) == 0 {
-			r.open.rewrapped.Store(epoch)
+			r.open.rewrapped.Store(changes)
 			return done, nil
 		}
 		for _, key := range keys {
