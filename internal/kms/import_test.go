@@ -17,7 +17,7 @@ import (
 // wrap gets parameters and wraps material by them.
 func (e *keysEnv) wrap(key Key, raw []byte) Import {
 	e.t.Helper()
-	p, err := e.ImportParameters(key, "RSA_2048", keymaterial.OAEPSHA256)
+	p, err := e.ImportParameters(e.t.Context(), key, "RSA_2048", keymaterial.OAEPSHA256)
 	e.must(err)
 	if !p.ValidTo.Equal(e.at.Add(24*time.Hour)) || len(p.Token) > 6144 {
 		e.t.Errorf("parameters valid to %v, token of %d bytes", p.ValidTo, len(p.Token))
@@ -140,11 +140,11 @@ func TestImportTokens(t *testing.T) {
 	e.must(err)
 
 	own := e.create(NewKey{})
-	_, err = e.ImportParameters(own, "RSA_2048", keymaterial.OAEPSHA256)
+	_, err = e.ImportParameters(t.Context(), own, "RSA_2048", keymaterial.OAEPSHA256)
 	refused(t, err, CodeUnsupportedOperation, "origin is AWS_KMS")
-	_, err = e.ImportParameters(key, "RSA_2048", "RSAES_PKCS1_V1_5")
+	_, err = e.ImportParameters(t.Context(), key, "RSA_2048", "RSAES_PKCS1_V1_5")
 	refused(t, err, CodeUnsupportedOperation, "RSAES_PKCS1_V1_5")
-	_, err = e.ImportParameters(key, "SM2", "SM2PKE")
+	_, err = e.ImportParameters(t.Context(), key, "SM2", "SM2PKE")
 	refused(t, err, CodeUnsupportedOperation, "SM2")
 	refused(t, e.deleteImported(own, ""), CodeUnsupportedOperation, "origin is AWS_KMS")
 }
@@ -285,7 +285,7 @@ func TestImportAndDeletion(t *testing.T) {
 	schedule := func(tx *store.Tx) error { _, err := e.ScheduleDeletion(tx, key, 7); return err }
 	cancel := func(tx *store.Tx) error { return e.CancelDeletion(tx, key) }
 	e.must(e.change(schedule))
-	_, err := e.ImportParameters(e.now(key), "RSA_2048", keymaterial.OAEPSHA256)
+	_, err := e.ImportParameters(t.Context(), e.now(key), "RSA_2048", keymaterial.OAEPSHA256)
 	refused(t, err, CodeInvalidState, "pending deletion")
 	e.must(e.change(cancel))
 	if now := e.now(key); now.State != Disabled {

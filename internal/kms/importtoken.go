@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func wrappingError(err error) error {
 }
 
 // ImportParameters makes what is needed to import material of a key. The error is *Error.
-func (k *Keys) ImportParameters(key Key, wrappingSpec, algorithm string) (p ImportParameters, err error) {
+func (k *Keys) ImportParameters(ctx context.Context, key Key, wrappingSpec, algorithm string) (p ImportParameters, err error) {
 	if err := key.Check(GetParametersForImport); err != nil {
 		return p, err
 	}
@@ -49,7 +50,7 @@ func (k *Keys) ImportParameters(key Key, wrappingSpec, algorithm string) (p Impo
 	if err := keymaterial.CheckWrapping(keymaterial.Spec(key.Spec), wrapping, algorithm); err != nil {
 		return p, wrappingError(err)
 	}
-	m, err := keymaterial.Generate(wrapping)
+	m, err := k.generate(ctx, wrapping)
 	if err != nil {
 		return p, fmt.Errorf("make a wrapping key: %w", err)
 	}

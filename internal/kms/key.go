@@ -109,7 +109,7 @@ func (k *Keys) Draft(ctx context.Context, n NewKey) (Draft, error) {
 	if err != nil || key.State == PendingImport {
 		return d, err
 	}
-	d.material, err = newMaterial(&d.Key)
+	d.material, err = k.newMaterial(ctx, &d.Key)
 	return d, err
 }
 

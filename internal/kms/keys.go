@@ -39,7 +39,12 @@ type Keys struct {
 	used    usage
 	// stale says that bytes that were deleted may still be on the disk.
 	stale scrubbing
+	// generating lets only so many at once make material of RSA, which takes seconds of a processor.
+	generating chan struct{}
 }
+
+// maxGenerating is how many make material at once.
+const maxGenerating = 2
 
 // Bounds of what is kept in memory, in bytes, estimated.
 const (
@@ -51,7 +56,8 @@ const (
 // NewKeys returns the keys kept in c.DB.
 func NewKeys(c Config) *Keys {
 	k := &Keys{
-		db: c.DB, keyring: c.Keyring, now: c.Now, resolve: c.Resolve, principalName: c.PrincipalName,
+		generating: make(chan struct{}, maxGenerating),
+		db:         c.DB, keyring: c.Keyring, now: c.Now, resolve: c.Resolve, principalName: c.PrincipalName,
 		known:   newMemory[string, *standing](standingBytes),
 		aliases: newMemory[aliasKey, string](aliasBytes),
 		grants:  newMemory[string, *grantSet](grantBytes),

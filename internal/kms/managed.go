@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -25,7 +26,7 @@ func (k *Keys) EnsureManaged(tx *store.Tx, account, region, service string) (Key
 		Spec: SpecSymmetric, Usage: UsageEncrypt, Origin: OriginKMS, Manager: ManagerAWS, State: Enabled,
 		Description: "Default key that protects my " + displayName(service) + " data when no other key is defined"}}
 	d.Key.ARN = KeyARN(account, region, d.Key.ID)
-	if d.material, err = newMaterial(&d.Key); err != nil {
+	if d.material, err = k.newMaterial(context.Background(), &d.Key); err != nil {
 		return Key{}, err
 	}
 	key, err := k.insert(tx, d, service)

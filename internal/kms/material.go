@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/keymaterial"
@@ -38,9 +39,23 @@ type opened struct {
 	material keymaterial.Material
 }
 
+// generate makes material. That of RSA waits for its turn, so it is not for transactions.
+func (k *Keys) generate(ctx context.Context, spec keymaterial.Spec) (keymaterial.Material, error) {
+	if !strings.HasPrefix(string(spec), "RSA_") {
+		return keymaterial.Generate(spec)
+	}
+	select {
+	case k.generating <- struct{}{}:
+	case <-ctx.Done():
+		return keymaterial.Material{}, ctx.Err()
+	}
+	defer func() { <-k.generating }()
+	return keymaterial.Generate(spec)
+}
+
 // newMaterial makes the first material of a key, and notes in the key which it is.
-func newMaterial(key *Key) (*draftMaterial, error) {
-	m, err := keymaterial.Generate(keymaterial.Spec(key.Spec))
+func (k *Keys) newMaterial(ctx context.Context, key *Key) (*draftMaterial, error) {
+	m, err := k.generate(ctx, keymaterial.Spec(key.Spec))
 	if err != nil {
 		return nil, fmt.Errorf("make the material of a key: %w", err)
 	}

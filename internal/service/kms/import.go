@@ -63,12 +63,12 @@ func expirationModel(in *api.ImportKeyMaterialRequest) string {
 	return in.ExpirationModel
 }
 
-func (s *service) getParametersForImport(_ context.Context, c awsapi.Call, in *api.GetParametersForImportRequest) (*api.GetParametersForImportResponse, error) {
+func (s *service) getParametersForImport(ctx context.Context, c awsapi.Call, in *api.GetParametersForImportRequest) (*api.GetParametersForImportResponse, error) {
 	key, err := keyOf(c)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.Keys.ImportParameters(key, in.WrappingKeySpec, in.WrappingAlgorithm)
+	p, err := s.Keys.ImportParameters(ctx, key, in.WrappingKeySpec, in.WrappingAlgorithm)
 	if err != nil {
 		return nil, err
 	}
