@@ -16,8 +16,6 @@ func statements(t *testing.T) []string {
 // excused are the statements that read a whole table, and why they may.
 var excused = plantest.Excused{Scans: map[string]string{
 	"SELECT id, purpose, account, region, wrapped FROM service_key": "the start reads all service keys",
-}, Sorts: map[string]string{
-	"SELECT DISTINCT key FROM kms_material": "only what has expired and was not destroyed yet is looked at",
 }}
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
