@@ -27,6 +27,20 @@ func (s *Server) expireMaterial(ctx context.Context) error {
 	return err
 }
 
+// destroyKeys destroys the keys of KMS whose time has come.
+func (s *Server) destroyKeys(ctx context.Context) error {
+	n, err := s.state.customer.Destroy(ctx, s.recordDestroyed)
+	if n > 0 {
+		s.log.Info("destroyed keys", "keys", n)
+	}
+	return err
+}
+
+// recordDestroyed leaves the record of a key that was destroyed, which nobody asked for any more.
+func (s *Server) recordDestroyed(tx *store.Tx, key kms.Key) error {
+	return s.recordKeyEvent(tx, key, "DeleteKey")
+}
+
 // recordRotated leaves the record of a rotation, be it by itself or on demand.
 func (s *Server) recordRotated(tx *store.Tx, r kms.KeyRotation) error {
 	return s.recordKeyEvent(tx, r.Key, "RotateKey", "rotationType", r.Kind, "keyOrigin", r.Key.Origin,
