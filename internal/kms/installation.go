@@ -85,6 +85,9 @@ func (k *Keyring) makeInstallation(ctx context.Context) error {
 		if other != nil {
 			return errChanged
 		}
+		if err := checkEmpty(tx); err != nil {
+			return err
+		}
 		if err := putSetting(tx, settingInstallation, []byte(id)); err != nil {
 			return err
 		}
@@ -96,6 +99,17 @@ func (k *Keyring) makeInstallation(ctx context.Context) error {
 	k.installation = id
 	k.adopt(r, key)
 	return nil
+}
+
+// checkEmpty refuses to make an installation of a database that has keys already, as one that was restored in part.
+func checkEmpty(tx *store.Tx) error {
+	var n int
+	err := tx.QueryRow(`SELECT (SELECT count(*) FROM service_key) + (SELECT count(*) FROM setting WHERE name IN ($1, $2))`,
+		settingInstallationKey, settingRootCheck).Scan(&n)
+	if err == nil && n > 0 {
+		err = errors.New("the database has keys and no installation: it was restored in part; restore it whole from your backup")
+	}
+	return err
 }
 
 // bringOver puts an installation key between a root and the service keys that it wrapped itself.

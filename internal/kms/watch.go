@@ -139,6 +139,9 @@ func (k *Keyring) Beat(ctx context.Context) error {
 		return ctx.Err()
 	}
 	before := k.health.outage.Load()
+	if errors.Is(err, errNotAsked) {
+		return nil // The database is not the root, and is told of elsewhere. What was known of the root still is.
+	}
 	switch {
 	case err == nil:
 		k.health.outage.Store(nil)
@@ -157,12 +160,14 @@ func (k *Keyring) Beat(ctx context.Context) error {
 // saidNo tells an answer from none.
 func saidNo(err error) bool { return errors.Is(err, ErrRootRefused) || errors.Is(err, ErrWrongRoot) }
 
+// errNotAsked means that the root could not be asked, for a reason that has nothing to do with it.
+var errNotAsked = errors.New("the root was not asked")
+
 // ask unwraps the installation key. If another server put a new one in its place meanwhile, it begins anew.
 func (k *Keyring) ask(ctx context.Context) error {
 	stored, err := k.storedRecord(ctx)
 	if err != nil {
-		// The database is not the root, and it is told of elsewhere.
-		return nil
+		return errNotAsked
 	}
 	for range 3 {
 		err := k.askFor(ctx, stored)

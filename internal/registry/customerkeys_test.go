@@ -16,6 +16,10 @@ import (
 type customerKeys struct {
 	mu   sync.Mutex
 	keys map[string]*customerKey
+	// look reads the database, as KMS does; nil doesn't.
+	look func(context.Context)
+	// refused are the ARNs of repositories without grants.
+	refused map[string]bool
 	// wraps and unwraps count the operations.
 	wraps, unwraps int
 }
@@ -73,10 +77,16 @@ func (c *customerKeys) Wrap(_ context.Context, use KeyUse, key []byte) ([]byte, 
 }
 
 // Unwrap is as in CustomerKeys.
-func (c *customerKeys) Unwrap(_ context.Context, use KeyUse, wrapped []byte) ([]byte, error) {
+func (c *customerKeys) Unwrap(ctx context.Context, use KeyUse, wrapped []byte) ([]byte, error) {
+	if c.look != nil {
+		c.look(ctx)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unwraps++
+	if c.refused[use.Context["aws:ecr:arn"]] {
+		return nil, &KeyError{Code: "AccessDeniedException", Message: "the grants are gone"}
+	}
 	k, err := c.find(use.Key)
 	if err != nil {
 		return nil, err
@@ -100,6 +110,16 @@ func (c *customerKeys) Material(_ context.Context, key string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("material-%d", len(k.materials)-1), nil
+}
+
+// refuse takes back the grants of a repository.
+func (c *customerKeys) refuse(repository string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil {
+		c.refused = map[string]bool{}
+	}
+	c.refused[repository] = true
 }
 
 // counts returns how many operations there were.

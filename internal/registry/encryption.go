@@ -11,6 +11,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -122,7 +123,7 @@ func (r *Registry) newRepositoryKey(repo Repository) (w wrappedKey, err error) {
 			return w, aboutKey(repo, err)
 		}
 	}
-	w.inner, w.material, err = r.customer.Wrap(context.Background(), repo.keyUse(), seal.NewKey().Bytes())
+	w.inner, w.material, err = r.customer.Wrap(store.Within(context.Background()), repo.keyUse(), seal.NewKey().Bytes())
 	return w, err
 }
 
@@ -204,7 +205,7 @@ func (r *Registry) innerKey(repo Repository) (seal.Key, error) {
 }
 
 func (r *Registry) unwrapInner(repo Repository) (seal.Key, error) {
-	raw, err := r.customer.Unwrap(context.Background(), repo.keyUse(), repo.wrapped.inner)
+	raw, err := r.customer.Unwrap(store.Within(context.Background()), repo.keyUse(), repo.wrapped.inner)
 	if err != nil {
 		return seal.Key{}, err
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -215,6 +216,55 @@ func TestKeyOperationsOfAPull(t *testing.T) {
 			wants("a pull after the clock was set back", 1)
 		})
 	}
+}
+
+// A repository without grants keeps nobody from pushing what it has to another one under the same key.
+func TestPushBesideARepositoryWithoutGrants(t *testing.T) {
+	e := newEnv(t, nil)
+	closed, open := e.createUnder("closed", encryptions["KMS"]), e.createUnder("open", encryptions["KMS"])
+	e.pushImage(closed, "1", "text")
+	e.customer.refuse(closed.ARN())
+	e.setKey(keyOne, enable) // which forgets what is open
+	e.pushImage(open, "1", "text")
+	e.wantContent(open, []byte("text"))
+}
+
+// A key that is taken away while a layer is on its way keeps the layer out.
+func TestKeyTakenAwayDuringAPush(t *testing.T) {
+	e := newEnv(t, nil)
+	repo := e.createUnder("app", encryptions["KMS"])
+	digest := e.pushImage(repo, "1", "text")
+	tr, err := e.Begin(t.Context(), repo)
+	e.must(err)
+	e.setKey(keyOne, disable)
+	var refused *KeyError
+	if _, _, err := e.finish(tr, []byte("late")); !errors.As(err, &refused) {
+		t.Errorf("the layer: %v", err)
+	}
+	if _, err := e.push(repo, "2", imageOf([]byte("text"))); !errors.As(err, &refused) {
+		t.Errorf("another tag of %s: %v", digest, err)
+	}
+}
+
+// Many readers of what only the key opens, at a moment when it is not open, wait for the key and not for each other.
+func TestColdReadersDoNotWaitForEachOther(t *testing.T) {
+	e := newEnv(t, nil)
+	repo := e.createUnder("app", encryptions["KMS"])
+	subject := e.pushImage(repo, "1", "text")
+	e.customer.look = func(ctx context.Context) {
+		e.must(e.db.View(ctx, func(tx *store.Tx) error { return tx.QueryRow(`SELECT 1`).Scan(new(int)) }))
+	}
+	e.setKey(keyOne, enable)
+	var clients sync.WaitGroup
+	for range 32 {
+		clients.Go(func() {
+			e.view(func(tx *store.Tx) error {
+				_, err := e.manifestBody(tx, repo, subject)
+				return err
+			})
+		})
+	}
+	clients.Wait()
 }
 
 // A wrapped key opens in its own row only.

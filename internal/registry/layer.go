@@ -118,6 +118,9 @@ func (r *Registry) keepLayer(tx *store.Tx, repository int64, l Layer) (Layer, er
 // encryption domain and only for layers that an image of the source refers to; otherwise the error is ErrLayerNotFound,
 // and the client uploads the layer instead.
 func (r *Registry) MountLayer(tx *store.Tx, from, to Repository, digest oci.Digest) (Layer, error) {
+	if err := r.Usable(to); err != nil {
+		return Layer{}, err
+	}
 	if existing, err := r.layer(tx, to.id, digest); err == nil {
 		return r.keepLayer(tx, to.id, existing)
 	} else if !errors.Is(err, ErrLayerNotFound) {

@@ -74,7 +74,9 @@ func TestPlans(t *testing.T) {
 	if len(all) < 60 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	plantest.FindByIndex(t, plantest.Open(t, filepath.Dir(e.databasePath())), all, plantest.Excused{Scans: scans})
+	plantest.FindByIndex(t, plantest.Open(t, filepath.Dir(e.databasePath())), all, plantest.Excused{Scans: scans, Sorts: map[string]string{
+		"SELECT id FROM (SELECT id FROM repository WHERE kms_key": "as many as were wrapped with older material, once after a rotation",
+	}})
 }
 
 // Where more than one index would do, that is taken which leads past what isn't wanted.

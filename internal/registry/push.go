@@ -49,6 +49,9 @@ func (r *Registry) PutImage(tx *store.Tx, id ID, name string, p Push) (Image, er
 	if err != nil {
 		return Image{}, err
 	}
+	if err := r.Usable(repo); err != nil {
+		return Image{}, err
+	}
 	image, err := r.image(tx, repo.id, p.Digest)
 	exists := err == nil
 	if err != nil && !errors.Is(err, ErrImageNotFound) {

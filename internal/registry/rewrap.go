@@ -59,27 +59,30 @@ func (r *Registry) rewrapUnder(ctx context.Context, key string, done *int64, pro
 	if err != nil {
 		return fmt.Errorf("look up the material of %s: %w", key, err)
 	}
-	for {
-		repos, left, err := r.wrappedOtherwise(ctx, key, material)
-		if err != nil || len(repos) == 0 {
+	for after := int64(0); ; {
+		ids, left, err := r.wrappedOtherwise(ctx, key, material, after)
+		if err != nil || len(ids) == 0 {
 			return err
 		}
+		wrapped := int64(0)
 		err = r.db.Update(ctx, func(tx *store.Tx) error {
-			for _, repo := range repos {
-				if err := r.rewrap(tx, repo); err != nil {
+			wrapped = 0
+			for _, id := range ids {
+				// What is refused for one repository, whose grants may be gone, is no matter of the others.
+				if err := r.rewrap(tx, id); err == nil {
+					wrapped++
+				} else if !errors.As(err, &refused) {
 					return err
 				}
 			}
 			return nil
 		})
-		if errors.As(err, &refused) {
-			return nil
-		}
 		if err != nil {
 			return fmt.Errorf("wrap the keys of repositories under %s anew: %w", key, err)
 		}
-		*done += int64(len(repos))
-		progress(*done, left-int64(len(repos)))
+		after = ids[len(ids)-1]
+		*done += wrapped
+		progress(*done, left-int64(len(ids)))
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -88,36 +91,40 @@ func (r *Registry) rewrapUnder(ctx context.Context, key string, done *int64, pro
 
 // otherwiseWrapped are the ids of the repositories under a customer key whose keys were wrapped with other material: two
 // ranges of an index, which a comparison for inequality is not.
-const otherwiseWrapped = `SELECT id FROM repository WHERE kms_key = $1 AND kms_key <> '' AND kms_material < $2 AND deleted_at IS NULL
-	UNION ALL SELECT id FROM repository WHERE kms_key = $1 AND kms_key <> '' AND kms_material > $2 AND deleted_at IS NULL`
+const otherwiseWrapped = `SELECT id FROM repository WHERE kms_key = $1 AND kms_key <> '' AND kms_material < $2 AND id > $3 AND deleted_at IS NULL
+	UNION ALL SELECT id FROM repository WHERE kms_key = $1 AND kms_key <> '' AND kms_material > $2 AND id > $3 AND deleted_at IS NULL`
 
-// wrappedOtherwise returns some of the repositories whose keys were wrapped with other material, and how many there are.
-func (r *Registry) wrappedOtherwise(ctx context.Context, key, material string) (repos []Repository, left int64, err error) {
+// wrappedOtherwise returns the ids of the first of the repositories above an id whose keys were wrapped with other material, in their order,
+// and how many there are.
+func (r *Registry) wrappedOtherwise(ctx context.Context, key, material string, after int64) (ids []int64, left int64, err error) {
 	err = r.db.View(ctx, func(tx *store.Tx) error {
-		if err := tx.QueryRow(`SELECT count(*) FROM (`+otherwiseWrapped+`) AS other`, key, material).Scan(&left); err != nil {
+		if err := tx.QueryRow(`SELECT count(*) FROM (`+otherwiseWrapped+`) AS other`, key, material, after).Scan(&left); err != nil {
 			return err
 		}
-		rows, err := tx.Query(`SELECT `+repositoryColumns+` FROM repository WHERE id IN (SELECT id FROM (`+otherwiseWrapped+`) AS other LIMIT $3)`,
-			key, material, rewrapPage)
+		rows, err := tx.Query(`SELECT id FROM (`+otherwiseWrapped+`) AS other ORDER BY id LIMIT $4`, key, material, after, rewrapPage)
 		if err != nil {
 			return err
 		}
-		repos, err = store.Collect(rows, scanRepository)
+		ids, err = store.Collect(rows, store.Value[int64])
 		return err
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("look for keys that were wrapped with older material of %s: %w", key, err)
 	}
-	return repos, left, nil
+	return ids, left, nil
 }
 
 // rewrap wraps the key of one repository anew, unless somebody else did or the repository is gone.
-func (r *Registry) rewrap(tx *store.Tx, repo Repository) error {
+func (r *Registry) rewrap(tx *store.Tx, id int64) error {
+	repo, err := scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, id))
+	if err != nil {
+		return err
+	}
 	key, err := r.innerKey(repo)
 	if err != nil {
 		return err
 	}
-	wrapped, material, err := r.customer.Wrap(context.Background(), repo.keyUse(), key.Bytes())
+	wrapped, material, err := r.customer.Wrap(store.Within(context.Background()), repo.keyUse(), key.Bytes())
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,21 @@ func TestRewrap(t *testing.T) {
 	}
 }
 
+// A repository whose key is refused keeps no other of the same customer key from its turn.
+func TestRewrapSkipsRepositoriesThatAreRefused(t *testing.T) {
+	e := newEnv(t, nil)
+	for i := range rewrapPage + 2 {
+		repo := e.createUnder(fmt.Sprintf("app%03d", i), Encryption{Type: EncryptionKMS, Key: keyOne})
+		if i%50 == 0 {
+			e.customer.refuse(repo.ARN())
+		}
+	}
+	e.setKey(keyOne, rotate)
+	if done, _, err := e.rewrap(t.Context()); done != rewrapPage+2-3 || err != nil {
+		t.Errorf("%d, %v", done, err)
+	}
+}
+
 // A customer key that can't be used keeps no other from its turn, and has its own when it can be used.
 func TestRewrapSkipsKeysThatCantBeUsed(t *testing.T) {
 	e := newEnv(t, nil)

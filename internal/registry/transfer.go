@@ -417,6 +417,10 @@ func (t *Transfer) Discard(ctx context.Context) error {
 
 // adoptLayer makes the object of an upload a layer of the repository, or finds one that serves as well.
 func (r *Registry) adoptLayer(tx *store.Tx, repo Repository, u Upload, digest oci.Digest) (l Layer, existed, shared bool, err error) {
+	// The key may have been taken away since the upload began.
+	if err := r.Usable(repo); err != nil {
+		return Layer{}, false, false, err
+	}
 	if l, err = r.layer(tx, repo.id, digest); err == nil {
 		l, err = r.keepLayer(tx, repo.id, l)
 		return l, true, false, err
@@ -434,6 +438,12 @@ func (r *Registry) adoptLayer(tx *store.Tx, repo Repository, u Upload, digest oc
 	}
 	if err != nil {
 		return Layer{}, false, false, err
+	}
+	var refused *KeyError
+	if err := r.Usable(owner); errors.As(err, &refused) {
+		// What was taken from the owner alone is nobody else's loss: the bytes that came are as good.
+		l, err = r.insertLayer(tx, repo, u.completedLayer(domain, digest))
+		return l, false, false, err
 	}
 	l, err = r.linkLayer(tx, owner, repo, twin)
 	return l, false, true, err

@@ -56,6 +56,7 @@ const writerCacheShares = 4
 type DB struct {
 	group       group
 	readers     pool
+	nested      pool
 	ckpt        checkpointer
 	subscribers subscribers
 
@@ -98,9 +99,9 @@ func openFolder(ctx context.Context, dir string, o Options, migrations fs.FS) (*
 		return nil, errors.Join(err, writer.close())
 	}
 	db := &DB{}
-	db.readers.init(o.readers(), func() (*conn, error) {
-		return connect(path, roleReader, o.cachePerConnection())
-	})
+	reader := func() (*conn, error) { return connect(path, roleReader, o.cachePerConnection()) }
+	db.readers.init(o.readers(), reader)
+	db.nested.init(nestedReaders, reader)
 	db.ckpt.init(copier, &db.group)
 	db.group.init(writer, &db.subscribers, db.ckpt.committed)
 	db.ckpt.start()
@@ -111,21 +112,25 @@ func openFolder(ctx context.Context, dir string, o Options, migrations fs.FS) (*
 // fail with ErrClosed. Calling it again returns the same.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
-		db.closeErr = errors.Join(db.readers.close(), db.ckpt.close(), db.group.close())
+		db.closeErr = errors.Join(db.readers.close(), db.nested.close(), db.ckpt.close(), db.group.close())
 	})
 	return db.closeErr
 }
 
 // View runs fn in a transaction that only reads. All its statements see the state at its first one, and with it every
 // Update that had returned before. fn runs on the caller's goroutine and must not keep tx. ctx bounds the wait for a
-// connection; fn, once it runs, is not interrupted. A View inside a View can wait for itself forever: don't nest them.
-// Errors are fn's own, those of its statements, ctx's, and ErrClosed.
+// connection; fn, once it runs, is not interrupted. A View inside a View can wait for itself forever: don't nest them, except
+// with a context of Within. Errors are fn's own, those of its statements, ctx's, and ErrClosed.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
-	c, err := db.readers.take(ctx)
+	from := &db.readers
+	if ctx.Value(within{}) != nil {
+		from = &db.nested
+	}
+	c, err := from.take(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.readers.put(c)
+	defer from.put(c)
 	if err := c.run(stmtBegin); err != nil {
 		return fmt.Errorf("begin to read: %w", translate(err))
 	}
@@ -141,6 +146,15 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	}
 	return tx.err
 }
+
+// nestedReaders is how many connections are kept for Views within transactions. These read little, and begin no View.
+const nestedReaders = 2
+
+type within struct{}
+
+// Within returns a context for a View that may be made while a View or an Update of the same goroutine is under way, such as to
+// look up a key. It waits for none of those, since it has connections of its own; its function must not begin another View.
+func Within(ctx context.Context) context.Context { return context.WithValue(ctx, within{}, true) }
 
 // Update runs fn in a transaction and returns nil once its changes are durable. When fn returns an error or panics,
 // nothing of it is kept, and Update returns the error or panics with the same value.

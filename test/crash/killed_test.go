@@ -195,10 +195,13 @@ func (l *lives) end() {
 	}
 	checkTrail(t, l.data, l.changed, l.records)
 	l.changed = map[string]string{}
-	t.Logf("%s", fsck(t, l.data))
+	found := fsck(t, l.data)
+	t.Logf("%s", found)
 	makeOld(t, filepath.Join(l.data, "blobs"))
 	s, c = l.restart(false)
-	s.await(t, "swept orphans")
+	if strings.Contains(found, "to nothing") {
+		s.await(t, "swept orphans")
+	}
 	verify(t.Context(), t, c, l.world, l.workers)
 	l.leave(s, c)
 	if status := s.stop(t); status != 0 {

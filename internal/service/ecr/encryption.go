@@ -117,10 +117,13 @@ func (k *chosenKey) createGrant(id string) awsapi.Forwarded {
 	keys.Put("kms:RetiringPrincipal", g.Retiring)
 	keys.Put("kms:GrantConstraintType", "EncryptionContextSubset")
 	keys.Put("kms:EncryptionContextKeys", "aws:ecr:arn")
-	return k.call("CreateGrant", false, keys, map[string]any{
+	keys.Put("kms:EncryptionContext:aws:ecr:arn", k.repository)
+	call := k.call("CreateGrant", false, keys, map[string]any{
 		"keyId": k.ARN, "granteePrincipal": g.Grantee, "retiringPrincipal": g.Retiring, "operations": g.Operations,
 		"constraints": map[string]any{"encryptionContextSubset": g.Constraints.Subset},
 	}, map[string]string{"grantId": id, "keyId": k.ARN})
+	call.EncryptionContext = g.Constraints.Subset
+	return call
 }
 
 func (k *chosenKey) retireGrant(id string) awsapi.Forwarded {
