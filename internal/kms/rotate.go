@@ -97,6 +97,10 @@ func (k *Keyring) Rotate(ctx context.Context, rotation Rotation) error {
 		return fmt.Errorf("the keys are rotated, but the new root key is not in its place yet, where the next start puts it: %w", err)
 	}
 	k.release(before.ID)
+	// What the old root opens is not to be found in the log of changes either.
+	if err := k.db.Scrub(context.WithoutCancel(ctx)); err != nil {
+		say("what was wrapped before may stay in the database's log for a while: " + err.Error())
+	}
 	return nil
 }
 
