@@ -58,7 +58,8 @@ func refused(t *testing.T, c app.Config, want string) {
 	if !strings.Contains(text, want) || strings.ContainsAny(text, "\n\r") || strings.Contains(text, coffertest.SecretAccessKey) {
 		t.Errorf("error is %q\nwant %q", text, want)
 	}
-	if after := openFiles(t); after != before {
+	// Connections of an earlier test may have been closed meanwhile.
+	if after := openFiles(t); after > before {
 		t.Errorf("%d files are open, and %d were before", after, before)
 	}
 	goleak.VerifyNone(t)
