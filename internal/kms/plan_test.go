@@ -16,6 +16,7 @@ func statements(t *testing.T) []string {
 // excused are the statements that read a whole table, and why they may.
 var excused = plantest.Excused{Scans: map[string]string{
 	"SELECT id, purpose, account, region, wrapped FROM service_key": "the start reads all service keys",
+	"SELECT (SELECT count(*) FROM service_key)":                     "once, when an installation is made, when the table should be empty",
 }}
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
