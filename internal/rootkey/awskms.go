@@ -125,7 +125,7 @@ func (k *awsKMS) call(ctx context.Context, operation string, in keyCall) (out ke
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "TrentService."+operation)
 	if err := sigv4.Sign(r, body, credentials, sigv4.Scope{Region: k.region, Service: "kms"}, k.now()); err != nil {
-		return out, unavailable(k.name, errors.New("the request can't be signed"))
+		return out, unavailable(k.name, fmt.Errorf("the request can't be signed: %w", err))
 	}
 	status, answer, err := exchange(k.client, k.name, r)
 	if err != nil {

@@ -205,7 +205,7 @@ func TestAWSCredentials(t *testing.T) {
 	k := roottest.NewKMS(t, false, c)
 	k.Put("1234abcd-12ab-34cd-56ef-1234567890ab")
 	k.WebIdentity = "jwt.of.pod"
-	file := writeTemp(t, "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = wrong\n[coffer]\naws_access_key_id="+c.AccessKeyID+
+	file := writeTemp(t, "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = wrong, and long enough\n[short]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = wrong\n[coffer]\naws_access_key_id="+c.AccessKeyID+
 		"\naws_secret_access_key = "+c.Secret.Reveal()+"\naws_session_token=the-session\n")
 	url := "awskms://" + k.Host() + "/1234abcd-12ab-34cd-56ef-1234567890ab?region=eu-central-1&tls=off"
 	environment := map[string]string{"AWS_ACCESS_KEY_ID": c.AccessKeyID, "AWS_SECRET_ACCESS_KEY": c.Secret.Reveal(), "AWS_SESSION_TOKEN": "the-session"}
@@ -222,6 +222,7 @@ func TestAWSCredentials(t *testing.T) {
 		"profile":            {map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_PROFILE": "coffer"}, "", ""},
 		"profile of the URL": {map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file}, "&profile=coffer", ""},
 		"wrong profile":      {map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file}, "", "it answers InvalidSignatureException"},
+		"short secret":       {map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file}, "&profile=short", "the secret access key is too short to be one"},
 		"no profile":         {map[string]string{"AWS_SHARED_CREDENTIALS_FILE": file}, "&profile=x", "has no access key for the profile x"},
 		"nothing":            {map[string]string{"HOME": t.TempDir()}, "", "there are no credentials in the environment, and none in a file"},
 	} {

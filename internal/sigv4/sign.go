@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,9 +23,18 @@ type Credentials struct {
 	SessionToken secret.Text
 }
 
+// minSecret is how many characters a secret access key has at least. FIPS 140-3 asks for 112 bits of a key of HMAC, four
+// characters of which SigV4 adds.
+const minSecret = 10
+
+var errShortSecret = errors.New("the secret access key is too short to be one")
+
 // Sign signs a request that is about to be sent with exactly this body: it sets X-Amz-Date, X-Amz-Security-Token and
 // Authorization. Host, Content-Type and all X-Amz headers are signed. Of scope the date is taken from now.
 func Sign(r *http.Request, body []byte, c Credentials, scope Scope, now time.Time) error {
+	if len(c.Secret.Reveal()) < minSecret {
+		return errShortSecret
+	}
 	s := c.claim(&scope, now)
 	r.Header.Set("X-Amz-Date", s.stamp)
 	if !c.SessionToken.Empty() {
