@@ -278,11 +278,10 @@ func (p *Pass) note(record *audit.Record) error {
 	return err
 }
 
-func (p *Pass) record() *audit.Record { return recordOf(p.door, p.request) }
-
-func recordOf(d *Door, r *Request) *audit.Record {
+func (p *Pass) record() *audit.Record {
+	r := p.request
 	record := &audit.Record{
-		Identity: userIdentity(r.Caller), Time: d.now(), Source: r.Source, Name: r.Name, Region: r.Region,
+		Identity: userIdentity(r.Caller), Time: p.door.now(), Source: r.Source, Name: r.Name, Region: r.Region,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent, Parameters: r.Parameters, RequestID: r.ID, ReadOnly: r.ReadOnly,
 		Account: r.Account,
 	}

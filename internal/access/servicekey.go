@@ -130,12 +130,7 @@ func (s *ServiceKeys) conditionKeys(use registry.KeyUse) policy.Context {
 	c.Put("aws:SecureTransport", "true")
 	c.Put("kms:ViaService", "ecr."+use.Registry.Region+".amazonaws.com")
 	c.Put("kms:CallerAccount", use.Registry.Account)
-	var names []string
-	for name, value := range use.Context {
-		c.Put("kms:EncryptionContext:"+name, value)
-		names = append(names, name)
-	}
-	c.Put("kms:EncryptionContextKeys", names...)
+	use.Context.PutKeys(c)
 	return c
 }
 

@@ -392,7 +392,7 @@ func (k *Keys) loadGrants(tx *store.Tx, id string) (*grantSet, int, error) {
 	}
 	for _, g := range set.list {
 		set.byID[g.ID] = g
-		granted := g.policy()
+		granted := g.Policy()
 		set.all = append(set.all, granted)
 		for _, op := range g.Operations {
 			set.byOperation[strings.ToLower(op)] = append(set.byOperation[strings.ToLower(op)], granted)
@@ -401,8 +401,8 @@ func (k *Keys) loadGrants(tx *store.Tx, id string) (*grantSet, int, error) {
 	return set, 64 + 1536*len(set.list), nil
 }
 
-// policy is the grant as policies see it.
-func (g Grant) policy() policy.Grant {
+// Policy is the grant as policies see it.
+func (g Grant) Policy() policy.Grant {
 	return policy.Grant{ID: g.ID, Grantee: g.Grantee, Operations: g.Operations, EncryptionContextSubset: emptyIsNil(g.Constraints.Subset),
 		EncryptionContextEquals: emptyIsNil(g.Constraints.Equals)}
 }

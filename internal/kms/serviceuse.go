@@ -14,9 +14,6 @@ func (k *Keys) PolicyOf(ctx context.Context, r policy.Resource) (policy.Resource
 	return set, err
 }
 
-// Policy is the grant as policies see it.
-func (g Grant) Policy() policy.Grant { return g.policy() }
-
 // Managed returns the key that AWS manages for a service, such as "ecr", in an account and region, and makes it if there is
 // none yet.
 func (k *Keys) Managed(ctx context.Context, account, region, service string) (key Key, err error) {

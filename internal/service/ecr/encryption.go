@@ -111,13 +111,8 @@ func (k *chosenKey) grant(issuer string) kms.NewGrant {
 func (k *chosenKey) createGrant(id string) awsapi.Forwarded {
 	g := k.grant("")
 	keys := policy.Context{}
-	keys.Put("kms:GrantIsForAWSResource", "true")
-	keys.Put("kms:GrantOperations", g.Operations...)
-	keys.Put("kms:GranteePrincipal", g.Grantee)
-	keys.Put("kms:RetiringPrincipal", g.Retiring)
-	keys.Put("kms:GrantConstraintType", "EncryptionContextSubset")
-	keys.Put("kms:EncryptionContextKeys", "aws:ecr:arn")
-	keys.Put("kms:EncryptionContext:aws:ecr:arn", k.repository)
+	g.PutKeys(keys)
+	kms.Context(g.Constraints.Subset).PutKeys(keys)
 	call := k.call("CreateGrant", false, keys, map[string]any{
 		"keyId": k.ARN, "granteePrincipal": g.Grantee, "retiringPrincipal": g.Retiring, "operations": g.Operations,
 		"constraints": map[string]any{"encryptionContextSubset": g.Constraints.Subset},

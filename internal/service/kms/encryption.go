@@ -188,7 +188,7 @@ func (s *service) askDecrypt(ctx context.Context, c awsapi.Call, in *api.Decrypt
 	}
 	a := awsapi.Asked{Questions: policy.Ask([]string{"kms:Decrypt"}, o.resource), Context: requestContext(c, o.found),
 		EncryptionContext: in.EncryptionContext, Found: o}
-	putEncryption(a.Context, in.EncryptionContext)
+	kms.Context(in.EncryptionContext).PutKeys(a.Context)
 	putAlgorithm(a.Context, in.EncryptionAlgorithm)
 	return a, nil
 }
@@ -234,7 +234,7 @@ func (s *service) askReEncrypt(ctx context.Context, c awsapi.Call, in *api.ReEnc
 	question := func(action string, f found, encryption map[string]string, algorithm string) policy.Question {
 		context := requestContext(c, f)
 		context.Put("kms:ReEncryptOnSameKey", same)
-		putEncryption(context, encryption)
+		kms.Context(encryption).PutKeys(context)
 		putAlgorithm(context, algorithm)
 		if encryption == nil {
 			encryption = map[string]string{}

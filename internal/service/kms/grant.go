@@ -66,40 +66,23 @@ func (s *service) addGrants(out *awsapi.Service) {
 	})
 }
 
-// grantContext adds the condition keys of a grant that is to be made.
-func grantContext(in *api.CreateGrantRequest, c policy.Context) {
-	c.Put("kms:GrantIsForAWSResource", "false")
-	c.Put("kms:GranteePrincipal", in.GranteePrincipal)
-	if len(in.Operations) > 0 {
-		c.Put("kms:GrantOperations", in.Operations...)
-	}
-	if in.RetiringPrincipal != "" {
-		c.Put("kms:RetiringPrincipal", in.RetiringPrincipal)
-	}
-	switch constraints := constraints(in); {
-	case len(constraints.Subset) > 0:
-		c.Put("kms:GrantConstraintType", "EncryptionContextSubset")
-	case len(constraints.Equals) > 0:
-		c.Put("kms:GrantConstraintType", "EncryptionContextEquals")
-	}
-}
-
 // askCreateGrant asks for a grant. Who may make grants by one of theirs may make only those that stay within it.
 func (s *service) askCreateGrant(ctx context.Context, c awsapi.Call, in *api.CreateGrantRequest) (a awsapi.Asked, err error) {
 	f, err := s.find(ctx, c, in.KeyID, false)
 	if err != nil {
 		return a, err
 	}
+	grant := newGrant(c, in)
 	question := policy.Question{Action: "kms:CreateGrant", Resource: f.resource}
 	if f.err == nil {
 		own := &policy.Own{}
-		if own.Grants, err = s.Keys.Delegated(ctx, f.key, newGrant(c, in)); err != nil {
+		if own.Grants, err = s.Keys.Delegated(ctx, f.key, grant); err != nil {
 			return a, err
 		}
 		question.Own = own
 	}
 	a = awsapi.Asked{Questions: []policy.Question{question}, Context: requestContext(c, f), Found: f}
-	grantContext(in, a.Context)
+	grant.PutKeys(a.Context)
 	return a, nil
 }
 

@@ -5,8 +5,6 @@ package kms
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/coffer-registry/coffer/internal/arn"
@@ -131,7 +129,7 @@ func onKey[I, O any](s *service, about about[I], op awsapi.Op[I, O]) awsapi.Op[I
 		a := awsapi.Asked{Questions: policy.Ask([]string{op.Action}, f.resource), Context: requestContext(c, f), Found: f}
 		if about.encryption != nil {
 			a.EncryptionContext = about.encryption(in)
-			putEncryption(a.Context, a.EncryptionContext)
+			kms.Context(a.EncryptionContext).PutKeys(a.Context)
 		}
 		if about.context != nil {
 			about.context(in, a.Context)
@@ -148,18 +146,6 @@ func requestContext(c awsapi.Call, f found) policy.Context {
 		context.Put("kms:RequestAlias", f.alias)
 	}
 	return context
-}
-
-// putEncryption adds the condition keys of an encryption context.
-func putEncryption(to policy.Context, encryption map[string]string) {
-	if len(encryption) == 0 {
-		return
-	}
-	names := slices.Sorted(maps.Keys(encryption))
-	for _, name := range names {
-		to.Put("kms:EncryptionContext:"+name, encryption[name])
-	}
-	to.Put("kms:EncryptionContextKeys", names...)
 }
 
 // requestTags adds the condition keys of the tags in a request.
