@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/coffer-registry/coffer/internal/app"
@@ -27,7 +23,7 @@ type accountCreateCommand struct {
 
 // Run makes the account.
 func (a *accountCreateCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	made, err := app.CreateAccount(ctx, a.Config, app.NewAccount{Name: a.Name, Email: a.Email})
 	if err != nil {
@@ -51,7 +47,7 @@ type accountListCommand struct {
 
 // Run lists the accounts.
 func (a *accountListCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	all, err := app.ListAccounts(ctx, a.Config)
 	if err != nil {

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/coffer-registry/coffer/internal/app"
 )
@@ -25,7 +21,7 @@ func (a *auditTailCommand) Run(c console) error {
 	if a.Lines < 0 {
 		return fmt.Errorf("--lines %d is negative", a.Lines)
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	return app.Tail(ctx, a.Config, app.TailOptions{Lines: a.Lines, Follow: a.Follow}, c.out)
 }

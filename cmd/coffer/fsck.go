@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
@@ -23,7 +20,7 @@ type fsckCommand struct {
 
 // Run checks the data folder, names on standard output what is wrong, and fails if anything is.
 func (f *fsckCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	if f.Keys {
 		return f.listKeys(ctx, c)
@@ -72,10 +69,11 @@ func (f *fsckCommand) listKeys(ctx context.Context, c console) error {
 	var opened, faults int
 	err := app.CheckKeys(ctx, f.Config, func(fact registry.KeyFact) {
 		state := "opens"
-		if opened++; fact.Err != nil {
-			opened--
+		if fact.Err != nil {
 			faults++
 			state = "DOES NOT OPEN: " + fact.Err.Error()
+		} else {
+			opened++
 		}
 		fmt.Fprintf(c.out, "%s %s %s\n", sealedThing(fact), keyChain(fact), state)
 	})

@@ -2,11 +2,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -24,6 +27,11 @@ type commands struct {
 
 // console is where a command writes: results to out, all else to err.
 type console struct{ out, err io.Writer }
+
+// untilInterrupted returns a context that ends when the command is told to stop. Cancel it in the end.
+func untilInterrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
 
 func main() {
 	os.Exit(run(os.Args[1:], console{os.Stdout, os.Stderr}))

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
@@ -23,7 +19,7 @@ type rootKeyStatusCommand struct {
 
 // Run prints the status.
 func (r *rootKeyStatusCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	s, err := app.RootKeyState(ctx, r.Config)
 	if err != nil {
@@ -51,7 +47,7 @@ type rootKeyRotateCommand struct {
 
 // Run rotates. What it prints are the steps that are done.
 func (r *rootKeyRotateCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	err := app.RotateRootKey(ctx, r.Config, r.To, func(step string) { fmt.Fprintln(c.out, step) })
 	if err != nil {

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/coffer-registry/coffer/internal/app"
 )
@@ -21,7 +18,7 @@ type serveCommand struct {
 
 // Run serves until it is told to stop. A second signal ends it without waiting for requests.
 func (s *serveCommand) Run(c console) error {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := untilInterrupted()
 	defer cancel()
 	log := newLog(c.err)
 	server, err := app.Start(ctx, s.Config, app.Options{Log: log})
