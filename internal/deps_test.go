@@ -23,7 +23,7 @@ type tier struct {
 
 // tiers are all layers, from the ground up. A package imports those below its own, no other.
 var tiers = []tier{
-	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson", "keymaterial", "x500"},
+	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson", "keymaterial", "x500", "cache"},
 		"functions of values, without context or I/O: property tests and fuzzers need nothing but them"},
 	{"engines", []string{"store", "blob", "kms", "rootkey", "audit", "tlsconfig"},
 		"they keep rows, bytes, keys, records and certificates, and know nothing of what these mean"},

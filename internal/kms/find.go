@@ -97,7 +97,7 @@ type aliasKey struct{ account, region, name string }
 
 // target finds the id of the key that an alias stands for, from memory if it can. The error is *Error.
 func (k *Keys) target(ctx context.Context, a aliasKey) (string, error) {
-	return k.aliases.get(a, func() (id string, bytes int, err error) {
+	return k.aliases.Get(a, func() (id string, bytes int, err error) {
 		err = k.View(ctx, func(tx *store.Tx) error {
 			found, err := k.Alias(tx, a.account, a.region, a.name)
 			id = found.KeyID

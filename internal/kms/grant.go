@@ -369,7 +369,7 @@ func idOf(keyARN string) (string, error) {
 
 // granted finds the grants of a key, from memory if it can.
 func (k *Keys) granted(ctx context.Context, id string) (*grantSet, error) {
-	return k.grants.get(id, func() (set *grantSet, bytes int, err error) {
+	return k.grants.Get(id, func() (set *grantSet, bytes int, err error) {
 		err = k.View(ctx, func(tx *store.Tx) error {
 			set, bytes, err = k.loadGrants(tx, id)
 			return err

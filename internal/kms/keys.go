@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -33,9 +34,9 @@ type Keys struct {
 
 	resolve, principalName PrincipalNames
 
-	known   *memory[string, *standing]
-	aliases *memory[aliasKey, string]
-	grants  *memory[string, *grantSet]
+	known   *cache.Cache[string, *standing]
+	aliases *cache.Cache[aliasKey, string]
+	grants  *cache.Cache[string, *grantSet]
 	used    usage
 	// stale says that bytes that were deleted may still be on the disk.
 	stale scrubbing
@@ -46,7 +47,7 @@ type Keys struct {
 // maxGenerating is how many make material at once.
 const maxGenerating = 2
 
-// Bounds of what is kept in memory, in bytes, estimated.
+// Bounds of what is kept in memory, in bytes, estimated. A key with its grants may take most of it, so it is not divided.
 const (
 	standingBytes = 32 << 20
 	aliasBytes    = 8 << 20
@@ -58,9 +59,9 @@ func NewKeys(c Config) *Keys {
 	k := &Keys{
 		generating: make(chan struct{}, maxGenerating),
 		db:         c.DB, keyring: c.Keyring, now: c.Now, resolve: c.Resolve, principalName: c.PrincipalName,
-		known:   newMemory[string, *standing](standingBytes),
-		aliases: newMemory[aliasKey, string](aliasBytes),
-		grants:  newMemory[string, *grantSet](grantBytes),
+		known:   cache.New[string, *standing](standingBytes, 1),
+		aliases: cache.New[aliasKey, string](aliasBytes, 1),
+		grants:  cache.New[string, *grantSet](grantBytes, 1),
 	}
 	if k.now == nil {
 		k.now = time.Now
@@ -93,15 +94,15 @@ const (
 // forget drops what a topic stands for.
 func (k *Keys) forget(topic string) {
 	if id, ok := strings.CutPrefix(topic, topicKey); ok {
-		k.known.drop(id)
+		k.known.Drop(id)
 	}
 	if id, ok := strings.CutPrefix(topic, topicGrants); ok {
-		k.grants.drop(id)
+		k.grants.Drop(id)
 	}
 	if rest, ok := strings.CutPrefix(topic, topicAlias); ok {
 		account, rest, _ := strings.Cut(rest, "/")
 		region, name, _ := strings.Cut(rest, "/")
-		k.aliases.drop(aliasKey{account, region, name})
+		k.aliases.Drop(aliasKey{account, region, name})
 	}
 }
 

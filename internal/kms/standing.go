@@ -28,7 +28,7 @@ const compiledBytes = 10
 
 // standing finds a key by its id, from memory if it can. The error is *Error if there is none.
 func (k *Keys) standing(ctx context.Context, id string) (*standing, error) {
-	return k.known.get(id, func() (s *standing, bytes int, err error) {
+	return k.known.Get(id, func() (s *standing, bytes int, err error) {
 		err = k.View(ctx, func(tx *store.Tx) error {
 			s, bytes, err = k.load(tx, id)
 			return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/coffer-registry/coffer/internal/arn"
+	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -61,9 +62,9 @@ type dated[V any] struct {
 }
 
 // recall returns the value of a key that belongs to an account, which load reads unless the cache has it from this epoch.
-func recall[K comparable, V any](e *epochs, account string, c *cache[K, dated[V]], key K, load func() (V, int, error)) (V, error) {
+func recall[K comparable, V any](e *epochs, account string, c *cache.Cache[K, dated[V]], key K, load func() (V, int, error)) (V, error) {
 	now := e.now(account)
-	d, err := c.current(key, func(d dated[V]) bool { return d.epoch == now }, func() (dated[V], int, error) {
+	d, err := c.Current(key, func(d dated[V]) bool { return d.epoch == now }, func() (dated[V], int, error) {
 		value, bytes, err := load()
 		return dated[V]{value, now}, bytes, err
 	})

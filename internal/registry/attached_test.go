@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
@@ -164,7 +165,7 @@ func TestAttachedFromMemory(t *testing.T) {
 // What was read before a change is told to who asked before it, and to nobody who asks later.
 func TestRecallKeepsNothingOvertaken(t *testing.T) {
 	var e epochs
-	c := newCache[string, dated[string]](cacheShards * 100)
+	c := cache.New[string, dated[string]](cacheShards*100, cacheShards)
 	get := func(value string, meanwhile func()) string {
 		got, err := recall(&e, "a", c, "k", func() (string, int, error) { meanwhile(); return value, 1, nil })
 		if err != nil {

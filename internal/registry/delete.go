@@ -191,7 +191,7 @@ func (r *Registry) removeTag(tx *store.Tx, repository int64, tag string, digest 
 	if _, err := tx.Exec(`DELETE FROM tag WHERE repository = $1 AND name = $2`, repository, tag); err != nil {
 		return fmt.Errorf("remove tag %s: %w", tag, err)
 	}
-	tx.OnCommit(func() { r.tags.drop(tagKey{repository, tag}) })
+	tx.OnCommit(func() { r.tags.Drop(tagKey{repository, tag}) })
 	return r.countTags(tx, repository, digest, -1)
 }
 
@@ -243,9 +243,9 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 	}
 	tx.OnCommit(func() {
 		for _, tag := range tags {
-			r.tags.drop(tagKey{repository, tag})
+			r.tags.Drop(tagKey{repository, tag})
 		}
-		r.manifests.drop(imageKey{repository, digest})
+		r.manifests.Drop(imageKey{repository, digest})
 	})
 	return tags, nil
 }
@@ -258,7 +258,7 @@ func (r *Registry) idleLayers(tx *store.Tx, repository int64, layers []string, n
 			now, repository, layer); err != nil {
 			return fmt.Errorf("mark layer %s: %w", layer, err)
 		}
-		tx.OnCommit(func() { r.layers.drop(imageKey{repository, oci.Digest(layer)}) })
+		tx.OnCommit(func() { r.layers.Drop(imageKey{repository, oci.Digest(layer)}) })
 	}
 	return nil
 }

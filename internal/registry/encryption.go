@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -94,7 +95,7 @@ const keyTTL = 5 * time.Minute
 
 // openKeys holds the keys of repositories under customer keys, until the customer key changes in any way.
 type openKeys struct {
-	cache  *cache[int64, openKey]
+	cache  *cache.Cache[int64, openKey]
 	flight singleflight.Group
 	// epochs are those of the customer keys, by their ids.
 	epochs epochs
@@ -189,13 +190,13 @@ func (r *Registry) innerKey(repo Repository) (seal.Key, error) {
 	current := func(k openKey) bool {
 		return k.epoch == epoch && now.Before(k.expires) && !now.Before(k.expires.Add(-keyTTL))
 	}
-	k, err := r.open.cache.current(repo.id, current, func() (openKey, int, error) { return openKey{}, 0, errCold })
+	k, err := r.open.cache.Current(repo.id, current, func() (openKey, int, error) { return openKey{}, 0, errCold })
 	if !errors.Is(err, errCold) {
 		return k.key, err
 	}
 	opened, err, _ := r.open.flight.Do(fmt.Sprintf("%d/%d", repo.id, epoch), func() (any, error) {
 		// Who came too late for the last flight finds what it brought.
-		k, err := r.open.cache.current(repo.id, current, func() (openKey, int, error) {
+		k, err := r.open.cache.Current(repo.id, current, func() (openKey, int, error) {
 			key, err := r.unwrapInner(repo)
 			return openKey{key, epoch, now.Add(keyTTL)}, 1024, err
 		})

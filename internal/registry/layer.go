@@ -76,7 +76,7 @@ func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Lay
 // Layer finds a layer of a repository. Whoever is told that a layer is there may count on it for half the grace period:
 // an idle layer that would be swept before is renewed. The error is ErrLayerNotFound.
 func (r *Registry) Layer(ctx context.Context, repo Repository, digest oci.Digest) (Layer, error) {
-	l, err := r.layers.get(imageKey{repo.id, digest}, func() (l Layer, bytes int, err error) {
+	l, err := r.layers.Get(imageKey{repo.id, digest}, func() (l Layer, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			l, err = r.layer(tx, repo.id, digest)
 			return err
@@ -110,7 +110,7 @@ func (r *Registry) keepLayer(tx *store.Tx, repository int64, l Layer) (Layer, er
 		l.idleSince.UnixMicro(), repository, string(l.Digest)); err != nil {
 		return Layer{}, fmt.Errorf("renew layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.drop(imageKey{repository, l.Digest}) })
+	tx.OnCommit(func() { r.layers.Drop(imageKey{repository, l.Digest}) })
 	return l, nil
 }
 
@@ -165,7 +165,7 @@ func (r *Registry) insertLayer(tx *store.Tx, repo Repository, l Layer) (Layer, e
 	if err != nil {
 		return Layer{}, fmt.Errorf("store layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.drop(imageKey{repo.id, l.Digest}) })
+	tx.OnCommit(func() { r.layers.Drop(imageKey{repo.id, l.Digest}) })
 	return l, nil
 }
 
@@ -187,7 +187,7 @@ func (r *Registry) removeLayer(tx *store.Tx, repository int64, l Layer) error {
 	if _, err := tx.Exec(`DELETE FROM layer WHERE repository = $1 AND digest = $2`, repository, string(l.Digest)); err != nil {
 		return fmt.Errorf("delete layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.drop(imageKey{repository, l.Digest}) })
+	tx.OnCommit(func() { r.layers.Drop(imageKey{repository, l.Digest}) })
 	var others int
 	if err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM layer WHERE object = $1 LIMIT 1) AS other`, l.object).Scan(&others); err != nil {
 		return err

@@ -71,7 +71,7 @@ func (r *Registry) image(tx *store.Tx, repository int64, digest oci.Digest) (Ima
 
 // ResolveTag finds the digest that a tag points to. The error is ErrImageNotFound.
 func (r *Registry) ResolveTag(ctx context.Context, repo Repository, tag string) (oci.Digest, error) {
-	return r.tags.get(tagKey{repo.id, tag}, func() (d oci.Digest, bytes int, err error) {
+	return r.tags.Get(tagKey{repo.id, tag}, func() (d oci.Digest, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			d, err = r.tagDigest(tx, repo.id, tag)
 			return err
@@ -100,7 +100,7 @@ func (r *Registry) Manifest(ctx context.Context, repo Repository, digest oci.Dig
 	if err := r.Usable(repo); err != nil {
 		return nil, err
 	}
-	return r.manifests.get(imageKey{repo.id, digest}, func() (m *Manifest, bytes int, err error) {
+	return r.manifests.Get(imageKey{repo.id, digest}, func() (m *Manifest, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			m, err = r.manifest(tx, repo, digest)
 			return err

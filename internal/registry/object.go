@@ -37,7 +37,7 @@ func (r *Registry) OpenLayer(ctx context.Context, repo Repository, l Layer) (*La
 	}
 	reader, err := r.openObject(ctx, l.object, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		r.layers.drop(imageKey{repo.id, l.Digest})
+		r.layers.Drop(imageKey{repo.id, l.Digest})
 		return nil, ErrLayerNotFound
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/blob"
+	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/policy"
@@ -60,13 +61,13 @@ type Registry struct {
 	busy         busySet
 	slots        chan struct{}
 	pulls        pullTimes
-	repositories *cache[repositoryKey, Repository]
-	tags         *cache[tagKey, oci.Digest]
-	manifests    *cache[imageKey, *Manifest]
-	layers       *cache[imageKey, Layer]
+	repositories *cache.Cache[repositoryKey, Repository]
+	tags         *cache.Cache[tagKey, oci.Digest]
+	manifests    *cache.Cache[imageKey, *Manifest]
+	layers       *cache.Cache[imageKey, Layer]
 	epochs       epochs
-	attached     *cache[string, dated[policy.ResourceSet]]
-	standings    *cache[ID, dated[standing]]
+	attached     *cache.Cache[string, dated[policy.ResourceSet]]
+	standings    *cache.Cache[ID, dated[standing]]
 }
 
 type repositoryKey struct {
@@ -84,8 +85,9 @@ type imageKey struct {
 	digest     oci.Digest
 }
 
-// Bounds of the caches, in bytes of what they hold, estimated.
+// Bounds of the caches, in bytes of what they hold, estimated, and into how many parts each is divided.
 const (
+	cacheShards          = 32
 	repositoryCacheBytes = 4 << 20
 	tagCacheBytes        = 16 << 20
 	manifestCacheBytes   = 24 << 20
@@ -103,12 +105,12 @@ func New(c Config) *Registry {
 	r := &Registry{
 		db: c.DB, blobs: c.Blobs, keys: c.Keyring, customer: c.Customer, limits: c.Limits, now: now,
 		slots:        make(chan struct{}, max(1, c.Limits.Get(ConcurrentUploads))),
-		repositories: newCache[repositoryKey, Repository](repositoryCacheBytes),
-		tags:         newCache[tagKey, oci.Digest](tagCacheBytes),
-		manifests:    newCache[imageKey, *Manifest](manifestCacheBytes),
-		layers:       newCache[imageKey, Layer](layerCacheBytes),
-		attached:     newCache[string, dated[policy.ResourceSet]](attachedCacheBytes),
-		standings:    newCache[ID, dated[standing]](standingCacheBytes),
+		repositories: cache.New[repositoryKey, Repository](repositoryCacheBytes, cacheShards),
+		tags:         cache.New[tagKey, oci.Digest](tagCacheBytes, cacheShards),
+		manifests:    cache.New[imageKey, *Manifest](manifestCacheBytes, cacheShards),
+		layers:       cache.New[imageKey, Layer](layerCacheBytes, cacheShards),
+		attached:     cache.New[string, dated[policy.ResourceSet]](attachedCacheBytes, cacheShards),
+		standings:    cache.New[ID, dated[standing]](standingCacheBytes, cacheShards),
 		resolve:      c.Resolve, principalName: c.PrincipalName,
 	}
 	if r.resolve == nil {
@@ -120,7 +122,7 @@ func New(c Config) *Registry {
 	if r.customer == nil {
 		r.customer = noCustomerKeys{}
 	}
-	r.open.cache = newCache[int64, openKey](openKeyCacheBytes)
+	r.open.cache = cache.New[int64, openKey](openKeyCacheBytes, cacheShards)
 	c.DB.Subscribe(r.changedElsewhere)
 	return r
 }

@@ -73,7 +73,7 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 	if err := r.TagRepository(tx, repo, n.Tags); err != nil {
 		return Repository{}, err
 	}
-	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, n.Name}) })
+	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, n.Name}) })
 	return repo, changed(tx, id.Account)
 }
 
@@ -131,7 +131,7 @@ func (r *Registry) repository(tx *store.Tx, id ID, name string) (Repository, err
 
 // Find finds a repository by name, from memory if it can. The error is ErrRepositoryNotFound.
 func (r *Registry) Find(ctx context.Context, id ID, name string) (Repository, error) {
-	return r.repositories.get(repositoryKey{id, name}, func() (repo Repository, bytes int, err error) {
+	return r.repositories.Get(repositoryKey{id, name}, func() (repo Repository, bytes int, err error) {
 		err = r.db.View(ctx, func(tx *store.Tx) error {
 			repo, err = r.repository(tx, id, name)
 			return err
@@ -190,7 +190,7 @@ func (r *Registry) SetMutability(tx *store.Tx, id ID, name string, m Mutability,
 		return Repository{}, fmt.Errorf("set the mutability of %s: %w", name, err)
 	}
 	repo.Mutability, repo.Filters = m, filters
-	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, name}) })
+	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, name}) })
 	return repo, nil
 }
 
@@ -219,7 +219,7 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 		id.Account, id.Region); err != nil {
 		return Repository{}, err
 	}
-	tx.OnCommit(func() { r.repositories.drop(repositoryKey{id, name}) })
+	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, name}) })
 	return repo, changed(tx, id.Account)
 }
 
