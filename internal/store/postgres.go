@@ -348,3 +348,13 @@ func (e *postgres) scrub(ctx context.Context, tables []string) error {
 	}
 	return nil
 }
+
+func (e *postgres) understands(ctx context.Context, query string) error {
+	c, err := e.connect(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	defer c.close()
+	_, err = c.prepare(query)
+	return translate(err)
+}

@@ -147,6 +147,11 @@ func (db *DB) Check(ctx context.Context, fault func(string)) error {
 // meanwhile, and it waits for the Views that have begun.
 func (db *DB) Scrub(ctx context.Context, tables ...string) error { return db.engine.scrub(ctx, tables) }
 
+// Prepare has the database say whether it understands a statement, without running it.
+func (db *DB) Prepare(ctx context.Context, query string) error {
+	return db.engine.understands(ctx, query)
+}
+
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error { return db.engine.ping(ctx) }
 
