@@ -166,7 +166,7 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil && c.Database == "" {
-		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s, or say which --database", c.Data, c.Data)
+		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
 	}
 	st, err := openState(ctx, c, Options{})
 	if err != nil {
