@@ -40,8 +40,10 @@ type Options struct {
 	Log *slog.Logger
 	// Evaluate replaces the policies; nil is the real ones.
 	Evaluate func(policy.Request) policy.Decision
-	// Now is the clock; nil is time.Now.
+	// Now is the clock; nil is that of the database, by which all servers that share it go.
 	Now func() time.Time
+	// MachineClock is this machine's clock; nil is time.Now.
+	MachineClock func() time.Time
 	// Roots vouch for the servers that are spoken to; nil is the system's, among them those of SSL_CERT_FILE.
 	Roots *x509.CertPool
 	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
@@ -50,6 +52,8 @@ type Options struct {
 	Watch kms.Watch
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
+
+	blobs *blobMetrics
 }
 
 // Server is a running server.
@@ -57,17 +61,18 @@ type Server struct {
 	Registry *registry.Registry
 	Services []*awsapi.Service
 
-	config     Config
-	log        *slog.Logger
-	state      *state
-	trail      *audit.Log
-	work       *job.Runner
-	jobMetrics jobMetrics
-	federation *federation.Verifier
-	public     *http.Server
-	tls        *tlsSide // nil without TLS
-	admin      *http.Server
-	control    *http.Server
+	config      Config
+	log         *slog.Logger
+	state       *state
+	trail       *audit.Log
+	work        *job.Runner
+	jobMetrics  jobMetrics
+	blobMetrics *blobMetrics
+	federation  *federation.Verifier
+	public      *http.Server
+	tls         *tlsSide // nil without TLS
+	admin       *http.Server
+	control     *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
@@ -102,6 +107,8 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
+	o.blobs = newBlobMetrics()
+	s.blobMetrics = o.blobs
 	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}

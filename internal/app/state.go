@@ -23,7 +23,7 @@ import (
 type state struct {
 	lock         io.Closer
 	db           *store.DB
-	blobs        blob.Store
+	blobs        blobStore
 	keys         *kms.Keyring
 	customer     *kms.Keys
 	iam          *iam.Store
@@ -47,13 +47,13 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
-	if st.db, err = openDatabase(ctx, c); err != nil {
+	if st.db, err = openDatabase(ctx, c, store.Options{Clock: o.MachineClock}); err != nil {
 		return err
 	}
 	if o.Now == nil {
 		o.Now = st.db.Now
 	}
-	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
+	if st.blobs, err = openBlobs(ctx, c, o); err != nil {
 		return err
 	}
 	root, err := openRoot(ctx, c, st.db)
@@ -71,15 +71,42 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	st.customer = kms.NewKeys(kms.Config{DB: st.db, Keyring: st.keys, Resolve: kms.PrincipalNames(st.iam.Resolve),
 		PrincipalName: kms.PrincipalNames(st.iam.Name), Now: o.Now})
 	st.organization = organization.New(organization.Config{DB: st.db, Now: o.Now})
-	return st.ensureScopes(ctx, c)
+	if err := st.ensureScopes(ctx, c); err != nil {
+		return err
+	}
+	// Only once the root of trust has opened the database, which may be the wrong one.
+	return st.blobs.Claim(ctx, st.keys.Installation())
 }
 
 // openDatabase opens the database of the configuration.
-func openDatabase(ctx context.Context, c Config) (*store.DB, error) {
+func openDatabase(ctx context.Context, c Config, o store.Options) (*store.DB, error) {
 	if c.Database != "" {
-		return store.OpenURL(ctx, c.Database, store.Options{})
+		return store.OpenURL(ctx, c.Database, o)
 	}
-	return store.Open(ctx, c.Data, store.Options{})
+	return store.Open(ctx, c.Data, o)
+}
+
+// blobStore is an object store with what a server needs beside the objects.
+type blobStore interface {
+	blob.Store
+	Claim(ctx context.Context, installation string) error
+	Ping(ctx context.Context) error
+}
+
+// openBlobs opens the object store of the configuration.
+func openBlobs(ctx context.Context, c Config, o Options) (blobStore, error) {
+	if c.Blobs != "" {
+		s3, err := blob.OpenS3(ctx, c.Blobs, blob.S3Options{Observe: o.blobs.observe})
+		if err != nil {
+			return nil, err
+		}
+		return s3, nil
+	}
+	folder, err := blob.OpenFolder(filepath.Join(c.Data, "blobs"))
+	if err != nil {
+		return nil, err
+	}
+	return folder, nil
 }
 
 // ensureScopes makes the keys of the registries of all accounts, in the regions that are served now.
@@ -151,6 +178,9 @@ func (st *state) fresh(ctx context.Context) error {
 
 func (st *state) close() error {
 	var errs []error
+	if closer, ok := st.blobs.(io.Closer); ok {
+		errs = append(errs, closer.Close())
+	}
 	if st.db != nil {
 		errs = append(errs, st.db.Close())
 	}
