@@ -3,12 +3,23 @@
 COFFER_TEST_DIR ?= $(HOME)/.cache/coffer-test
 export COFFER_TEST_DIR
 
-.PHONY: build fips run test test-fips test-long test-pkcs11 bench generate lint setup
+.PHONY: build fips image image-fips run test test-fips test-long test-pkcs11 bench generate lint setup
 build:
 	go build -o coffer ./cmd/coffer
 fips:
 	GOFIPS140=certified go build -o coffer ./cmd/coffer
 	./coffer version
+# The image is made of the source alone, without a network or a container engine: the same commit and the same Go make the
+# same digest. ARCH=arm64 makes it for another machine. Load it by: docker load -i coffer-image.tar
+ARCH ?= $(shell go env GOARCH)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image image-fips: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
+image:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o build/image/coffer ./cmd/coffer
+	go run ./deploy/image -binary build/image/coffer -out coffer-image.tar
+image-fips:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFIPS140=certified go build -trimpath -ldflags='-s -w' -o build/image-fips/coffer ./cmd/coffer
+	go run ./deploy/image -binary build/image-fips/coffer -name coffer-fips -out coffer-fips-image.tar
 run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup
