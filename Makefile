@@ -13,13 +13,15 @@ fips:
 # same digest. ARCH=arm64 makes it for another machine. Load it by: docker load -i coffer-image.tar
 ARCH ?= $(shell go env GOARCH)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+IMAGE ?= $(IMAGE_NAME)-image.tar
+IMAGE_BUILD ?= build/$(IMAGE_NAME)
 image image-fips: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
-image:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o build/image/coffer ./cmd/coffer
-	go run ./deploy/image -binary build/image/coffer -out coffer-image.tar
-image-fips:
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) GOFIPS140=certified go build -trimpath -ldflags='-s -w' -o build/image-fips/coffer ./cmd/coffer
-	go run ./deploy/image -binary build/image-fips/coffer -name coffer-fips -out coffer-fips-image.tar
+image: IMAGE_NAME = coffer
+image-fips: IMAGE_NAME = coffer-fips
+image-fips: export GOFIPS140 = certified
+image image-fips:
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=auto -ldflags='-s -w' -o $(IMAGE_BUILD)/coffer ./cmd/coffer
+	GOFIPS140= go run ./deploy/image -binary $(IMAGE_BUILD)/coffer -name $(IMAGE_NAME) -out $(IMAGE)
 run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup
