@@ -21,7 +21,7 @@ image-fips: IMAGE_NAME = coffer-fips
 image-fips: export GOFIPS140 = certified
 image image-fips:
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=auto -ldflags='-s -w' -o $(IMAGE_BUILD)/coffer ./cmd/coffer
-	GOFIPS140= go run ./deploy/image -binary $(IMAGE_BUILD)/coffer -name $(IMAGE_NAME) -out $(IMAGE)
+	GOFIPS140= go run ./deploy/image -binary $(IMAGE_BUILD)/coffer -revision "$$(git rev-parse HEAD 2>/dev/null)" -name $(IMAGE_NAME) -out $(IMAGE)
 run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup

@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"debug/buildinfo"
 	"debug/elf"
 	"errors"
@@ -26,6 +27,7 @@ func main() {
 	flag.StringVar(&o.binary, "binary", "", "program to put into the image, built with CGO_ENABLED=0")
 	flag.StringVar(&o.out, "out", "coffer-image.tar", "file to write")
 	flag.StringVar(&o.name, "name", "coffer", "name of the image, without a tag")
+	flag.StringVar(&o.revision, "revision", "", "commit that the program was built from, where it doesn't know that itself")
 	flag.StringVar(&o.authorities, "ca", "/etc/ssl/certs/ca-certificates.crt", "certificates that the program trusts; empty for none")
 	flag.StringVar(&o.licence, "licence", "LICENSE", "licence to put into the image")
 	flag.Parse()
@@ -35,7 +37,7 @@ func main() {
 	}
 }
 
-type options struct{ binary, out, name, authorities, licence string }
+type options struct{ binary, out, name, revision, authorities, licence string }
 
 // run makes the image and prints its digests.
 func (o options) run() error {
@@ -43,7 +45,7 @@ func (o options) run() error {
 	if err != nil {
 		return err
 	}
-	p, err := readProgram(o.binary)
+	p, err := readProgram(o.binary, o.revision)
 	if err != nil {
 		return err
 	}
@@ -106,8 +108,9 @@ type program struct {
 // tag is the version as a tag, which must not have a plus sign.
 func (p program) tag() string { return strings.ReplaceAll(p.version, "+", "-") }
 
-// readProgram reads a program, and refuses one that would not run in an image without libraries.
-func readProgram(path string) (p program, err error) {
+// readProgram reads a program, and refuses one that would not run in an image without libraries. Go does not know the commit
+// in every kind of working copy; then it is the one that is given.
+func readProgram(path, revision string) (p program, err error) {
 	if p.content, err = os.ReadFile(path); err != nil {
 		return p, fmt.Errorf("read the program: %w", err)
 	}
@@ -115,11 +118,11 @@ func readProgram(path string) (p program, err error) {
 	if err != nil {
 		return p, fmt.Errorf("%s is not a program of Go: %w", path, err)
 	}
-	p.version = info.Main.Version
+	p.version, p.revision = info.Main.Version, cmp.Or(setting(info, "vcs.revision"), revision)
 	if p.version == "" || p.version == "(devel)" {
-		p.version = "devel"
+		p.version = strings.TrimSuffix("devel-"+p.revision[:min(12, len(p.revision))], "-")
 	}
-	p.revision, p.system, p.architecture = setting(info, "vcs.revision"), setting(info, "GOOS"), setting(info, "GOARCH")
+	p.system, p.architecture = setting(info, "GOOS"), setting(info, "GOARCH")
 	if p.system != "linux" {
 		return p, fmt.Errorf("%s is a program for %s, and containers are Linux", path, p.system)
 	}

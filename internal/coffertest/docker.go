@@ -27,6 +27,13 @@ func StartDocker(t testing.TB) string {
 		t.Skip("the kernel lets only root run a docker engine")
 	}
 	dir := t.TempDir()
+	t.Cleanup(func() {
+		// An engine leaves the namespace of the machine's own networks mounted, if a container used it.
+		err := syscall.Unmount(filepath.Join(dir, "exec", "netns", "default"), syscall.MNT_DETACH)
+		if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, os.ErrNotExist) {
+			t.Error(err)
+		}
+	})
 	socket := filepath.Join(dir, "docker.sock")
 	var problems error
 	// The overlay driver works on most file systems, but not on one that is an overlay itself.
