@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
@@ -51,6 +52,7 @@ type Config struct {
 	ACMECA         string        `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
 	ACMEHTTPListen string        `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
 	AllowAnonymous bool          `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
+	TrustedProxy   []string      `help:"Address or range of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; may be given again. Default: nobody's." env:"COFFER_TRUSTED_PROXY" placeholder:"CIDR"`
 	File           string        `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
 	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
@@ -98,6 +100,9 @@ func (c *Config) Check() error {
 		if _, _, err := net.SplitHostPort(a.address); err != nil && (a.address != "" || a.flag == "--listen") {
 			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
 		}
+	}
+	if _, err := access.ParseProxies(c.TrustedProxy); err != nil {
+		return fmt.Errorf("--trusted-proxy %w", err)
 	}
 	if c.RootKey != "" {
 		if err := rootkey.Check(c.RootKey); err != nil {

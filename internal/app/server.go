@@ -163,6 +163,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
+	proxies, err := access.ParseProxies(c.TrustedProxy)
+	if err != nil {
+		return err
+	}
 	trailKey, err := st.trailKey()
 	if err != nil {
 		return err
@@ -199,9 +203,9 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
-		Regions: c.Region, Log: s.log, Now: o.Now})
+		Regions: c.Region, Proxies: proxies, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
-		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous, Log: s.log})
+		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous, Proxies: proxies, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
