@@ -51,7 +51,10 @@ func (p program) try(t testing.TB, stdin, name string, args ...string) (string, 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, coffertest.Tool(t, name), args...)
+	if !filepath.IsAbs(name) {
+		name = coffertest.Tool(t, name)
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.Stdin, cmd.WaitDelay = p.dir, p.env, strings.NewReader(stdin), 10*time.Second
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
