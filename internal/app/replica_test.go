@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/blob/s3test"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/rootkey"
+	"github.com/coffer-registry/coffer/internal/store"
 	"github.com/coffer-registry/coffer/internal/store/pgtest"
 )
 
@@ -218,5 +220,64 @@ func TestWrongPlaces(t *testing.T) {
 	}
 	if _, err := os.Stat(strings.TrimPrefix(s.rootKey, "file:")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A check of an installation that replicas serve meanwhile finds nothing wrong, and one that lacks an object does.
+func TestCheckBesideTraffic(t *testing.T) {
+	s := newShared(t)
+	one := s.replica(t, coffertest.Limits(map[string]int64{"sweep-seconds": 1, "layer-grace-seconds": 3}))
+	one.CreateRepository("app")
+	token := one.Token()
+	first, _ := one.PushImage(token, "app", "kept", bytes.Repeat([]byte("kept "), 1<<16))
+	stop := make(chan struct{})
+	var traffic sync.WaitGroup
+	for worker := range 2 {
+		traffic.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				digest, _ := one.PushImage(token, "app", fmt.Sprint("w", worker), bytes.Repeat(fmt.Append(nil, worker, i), 100<<10))
+				one.V2(token, http.MethodDelete, "/v2/app/manifests/"+digest, nil)
+			}
+		})
+	}
+	c := coffertest.Config(t)
+	c.Database, c.Blobs, c.RootKey = s.database, s.blobs, s.rootKey
+	check := func() (faults []string, images int64) {
+		done, err := app.Check(t.Context(), c, func(text string) { faults = append(faults, text) }, func(app.Checked) {})
+		if err != nil {
+			t.Error(err)
+		}
+		return faults, done.Images
+	}
+	for range 3 {
+		if faults, images := check(); len(faults) > 0 || images == 0 {
+			t.Errorf("%d images, faults %q", images, faults)
+		}
+	}
+	close(stop)
+	traffic.Wait()
+	err := one.Registry.View(t.Context(), func(tx *store.Tx) error {
+		var object string
+		if err := tx.QueryRow(`SELECT layer.object FROM layer JOIN image_layer ON image_layer.repository = layer.repository AND image_layer.layer = layer.digest
+			WHERE image_layer.image = $1 ORDER BY layer.size DESC LIMIT 1`, first).Scan(&object); err != nil {
+			return err
+		}
+		objects, err := blob.OpenS3(t.Context(), s.blobs, blob.S3Options{})
+		if err != nil {
+			return err
+		}
+		defer objects.Close()
+		return objects.Delete(t.Context(), object)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults, _ := check(); len(faults) == 0 {
+		t.Error("an object that is missing was not found")
 	}
 }
