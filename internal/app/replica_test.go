@@ -281,3 +281,37 @@ func TestCheckBesideTraffic(t *testing.T) {
 		t.Error("an object that is missing was not found")
 	}
 }
+
+// The installation key is rotated by way of one replica, and all go on, with accounts made before and after by way of any.
+func TestRotateRootKeyOfReplicas(t *testing.T) {
+	s := newShared(t)
+	one, two := s.replica(t), s.replica(t)
+	one.CreateRepository("app")
+	one.PushImage(one.Token(), "app", "v1", []byte("before"))
+	for round := range 2 {
+		if err := app.RotateRootKey(t.Context(), one.Config, "", func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*coffertest.Server{two, one} {
+			name := fmt.Sprintf("of-%d-%t", round, r == one)
+			r.CreateRepository(name)
+			r.PushImage(r.Token(), name, "v1", []byte("after"))
+			for _, repository := range []string{"app", name} {
+				for _, other := range []*coffertest.Server{one, two} {
+					if got := other.V2(other.Token(), http.MethodGet, "/v2/"+repository+"/manifests/v1", nil); got.Status != http.StatusOK {
+						t.Errorf("round %d, %s: status %d: %s", round, repository, got.Status, got.Body)
+					}
+				}
+			}
+		}
+		// A new account needs new service keys, made by the one and used by the other.
+		created := two.Organizations("CreateAccount", map[string]any{"AccountName": fmt.Sprint("n", round), "Email": fmt.Sprintf("n%d@example.com", round)})
+		if created.Status != http.StatusOK {
+			t.Fatalf("status %d: %s", created.Status, created.Body)
+		}
+	}
+	three := s.replica(t)
+	if got := three.V2(three.Token(), http.MethodGet, "/v2/app/manifests/v1", nil); got.Status != http.StatusOK {
+		t.Errorf("a replica that started later: status %d: %s", got.Status, got.Body)
+	}
+}

@@ -295,7 +295,7 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.startOrphans(ctx) })
 	for _, j := range s.jobs() {
 		s.running.Go(func() { s.work.Run(ctx, j) })
