@@ -15,12 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/coffer-registry/coffer/internal/store/pgtest"
-
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAppend(t *testing.T) {
 	l := newTrail(t)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
-	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // trail is a trail with its database and its reader.
@@ -22,7 +21,10 @@ type trail struct {
 func newTrail(t testing.TB) *trail {
 	t.Helper()
 	// Not the test's own context, which ends before what is put off for the end runs.
-	db := storetest.Open(t, t.TempDir(), store.Options{})
+	db, err := store.Open(context.Background(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -18,6 +18,7 @@ type engine interface {
 	check(ctx context.Context, fault func(string)) error
 	scrub(ctx context.Context, tables []string) error
 	ping(ctx context.Context) error
+	understands(ctx context.Context, query string) error
 	stats() Stats
 	close() error
 }

@@ -111,13 +111,13 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 		return nil, fmt.Errorf("the database's URL %w", err)
 	}
 	e := &postgres{config: config, beforeCommit: o.BeforeCommit}
-	db := newDB(e)
+	db := newDB(e, o)
 	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, migrations) }); err != nil {
 		return nil, e.openError(err)
 	}
 	e.conns.init(connections, e.connect)
 	e.nested.init(nestedReaders, e.connect)
-	e.watch.init(e, db.subscribers)
+	e.watch.init(e, db.subscribers, db.clock)
 	if err := e.fresh(ctx); err != nil {
 		return nil, errors.Join(e.openError(err), db.Close())
 	}
@@ -193,7 +193,7 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
 }
 
 func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) error {
@@ -201,7 +201,7 @@ func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) er
 	if nested {
 		from = &e.nested
 	}
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
 }
 
 // Between attempts it waits for a random time of at most pauseMin, and twice as long each time, up to pauseMax.
@@ -211,7 +211,7 @@ const (
 )
 
 // persist makes attempts until one says not to go on, for as long as patience lasts.
-func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool, err error)) error {
+func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt func(n int) (again bool, err error)) error {
 	begun := time.Now()
 	pause := pauseMin
 	for n := 0; ; n++ {
@@ -305,7 +305,7 @@ func (e *postgres) ping(ctx context.Context) error {
 
 func (e *postgres) stats() Stats {
 	return Stats{Engine: "postgresql", InUse: e.conns.inUse(), Open: e.conns.open(), Max: cap(e.conns.places),
-		Retries: e.retries.Load(), Queries: e.queries.Load()}
+		Retries: e.retries.Load(), Queries: e.queries.Load(), ClockAhead: e.offset()}
 }
 
 // check looks for what PostgreSQL itself says is out of order; it sees to references by itself.
@@ -347,4 +347,14 @@ func (e *postgres) scrub(ctx context.Context, tables []string) error {
 		}
 	}
 	return nil
+}
+
+func (e *postgres) understands(ctx context.Context, query string) error {
+	c, err := e.connect(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	defer c.close()
+	_, err = c.prepare(query)
+	return translate(err)
 }

@@ -173,3 +173,16 @@ func (r *sqliteRows) close() error {
 	r.c.release(r.s)
 	return err
 }
+
+func (e *sqliteDB) understands(ctx context.Context, query string) error {
+	c, err := e.readers.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.readers.put(c)
+	s, err := c.prepare(query)
+	if err == nil {
+		c.release(s)
+	}
+	return translate(err)
+}
