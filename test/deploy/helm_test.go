@@ -46,7 +46,7 @@ func TestChartIsConfined(t *testing.T) {
 		"securityContext capabilities drop": "[ALL]", "securityContext capabilities add": "<nil>",
 		"readinessProbe httpGet path": "/readyz", "livenessProbe httpGet path": "/healthz", "startupProbe httpGet path": "/healthz",
 		"readinessProbe httpGet port": "admin", "livenessProbe httpGet port": "admin", "startupProbe httpGet port": "admin",
-		"lifecycle preStop sleep seconds": "5", "resources limits memory": "512Mi", "resources requests cpu": "500m",
+		"resources limits memory": "512Mi", "resources requests cpu": "500m",
 		"image": "coffer:latest", "args": "[serve]",
 	})
 	if port := container.at("ports").named("registry").at("containerPort").String(); port != "5000" {
@@ -55,8 +55,8 @@ func TestChartIsConfined(t *testing.T) {
 	for _, variable := range container.at("env").list() {
 		checkSetting(t, variable.at("name").String())
 	}
-	if old := chart(t, "1.29", leastValues...)["Deployment test-coffer"]; old.at("spec template spec containers 0 lifecycle").value != nil {
-		t.Error("an old Kubernetes gets a pause that it doesn't know")
+	if pause := container.at("env").named("COFFER_DRAIN_DELAY").at("value").String(); pause != "5s" {
+		t.Errorf("it goes on for %s when it is told to end", pause)
 	}
 }
 
