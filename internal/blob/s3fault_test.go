@@ -126,7 +126,7 @@ func TestS3EveryRequestFails(t *testing.T) {
 				if err := work(t.Context(), first, second, large); err != nil {
 					t.Fatalf("request %d of %v: %v", n, proxy.Requests(), err)
 				}
-				hit := proxy.Hit()
+				hit, requests := proxy.Hit(), proxy.Requests()
 				proxy.Use(nil)
 				// A request to begin an upload whose answer was lost leaves one behind, as does one to delete.
 				for range first.List(t.Context(), "") {
@@ -135,7 +135,7 @@ func TestS3EveryRequestFails(t *testing.T) {
 					t.Fatalf("request %d left %v", n, left)
 				}
 				if !hit {
-					t.Logf("%d requests: %v", n-1, proxy.Requests())
+					t.Logf("%d requests: %v", n-1, requests)
 					return
 				}
 			}

@@ -109,6 +109,15 @@ func (x *exchange) explain(err error) *response {
 		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't write to its disk at the moment. Try again later.")
 		p.retryAfter = "5"
 		return p
+	case errors.Is(err, blob.ErrSlow):
+		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The bytes of the upload came too slowly while others waited. Try again later.")
+		p.retryAfter = "5"
+		return p
+	case errors.Is(err, blob.ErrUnreachable):
+		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
+		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't reach its object store at the moment. Try again later.")
+		p.retryAfter = "5"
+		return p
 	}
 	return x.internal(err)
 }

@@ -27,6 +27,14 @@ func problem(err error) *awsapi.Error {
 		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
 			Message: "The server can't write to its disk at the moment. Try again later."}
 	}
+	if errors.Is(err, blob.ErrSlow) {
+		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+			Message: "The bytes of the upload came too slowly while others waited. Try again later."}
+	}
+	if errors.Is(err, blob.ErrUnreachable) {
+		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
+			Message: "The server can't reach its object store at the moment. Try again later."}
+	}
 	if errors.Is(err, registry.ErrTagsChanged) {
 		// SDKs try again, and are then asked about the tags that there are.
 		return &awsapi.Error{Code: "ServerException", Status: http.StatusInternalServerError, Message: ecrtext.TagsChanged}
