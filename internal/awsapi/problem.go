@@ -106,6 +106,8 @@ func (x *exchange) problem(err error) *Error {
 	case errors.Is(err, audit.ErrBacklog), errors.Is(err, store.ErrDiskFull):
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
 		return x.unavailable("The server can't write to its disk at the moment. Try again later.")
+	case errors.Is(err, store.ErrText):
+		return x.either("ValidationException", "ValidationError", http.StatusBadRequest, "A text of the request has a zero byte or is not UTF-8.")
 	case errors.Is(err, store.ErrUnavailable):
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
 		return x.unavailable("The server can't reach its database at the moment. Try again later.")

@@ -102,6 +102,9 @@ func Start(t testing.TB, options ...Option) *Server {
 	for _, option := range options {
 		option(&c, &o)
 	}
+	if storetest.OnPostgreSQL() && c.Database == "" {
+		c.Database = storetest.URL(t, c.Data)
+	}
 	server, err := app.Start(context.Background(), c, o)
 	if err != nil {
 		t.Fatalf("start: %v", err)

@@ -338,9 +338,9 @@ func TestCheckImported(t *testing.T) {
 	for damage, fault := range map[string]string{
 		``:                                       "",
 		`UPDATE kms_material SET wrapped = NULL`: "lacks imported material",
-		`UPDATE kms_material SET state = 'PENDING_ROTATION'`: "is PENDING_ROTATION, while its current",
-		`UPDATE kms_key SET import_key = NULL`:               "can't be checked",
-		`UPDATE kms_key SET import_key = zeroblob(100)`:      "does not open",
+		`UPDATE kms_material SET state = 'PENDING_ROTATION'`:                        "is PENDING_ROTATION, while its current",
+		`UPDATE kms_key SET import_key = NULL`:                                      "can't be checked",
+		`UPDATE kms_key SET import_key = (SELECT wrapped FROM service_key LIMIT 1)`: "does not open",
 	} {
 		e := newKeysEnv(t)
 		e.create(NewKey{Origin: OriginExternal})
