@@ -20,6 +20,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // The root access key of the servers of tests: the example of the AWS documentation.

@@ -57,7 +57,10 @@ func (e *keysEnv) deleteImported(key Key, id string) error {
 
 func (e *keysEnv) expire() (ids []string) {
 	e.t.Helper()
-	n, err := e.Expire(e.t.Context(), func(_ *store.Tx, _ Key, id string) error { ids = append(ids, id); return nil })
+	n, err := e.Expire(e.t.Context(), func(tx *store.Tx, _ Key, id string) error {
+		tx.OnCommit(func() { ids = append(ids, id) })
+		return nil
+	})
 	e.must(err)
 	if n != len(ids) {
 		e.t.Errorf("%d pieces of material were recorded as %d", n, len(ids))

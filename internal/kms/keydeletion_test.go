@@ -32,8 +32,8 @@ func (e *keysEnv) schedule(key Key, days int64) {
 // destroy runs the job and returns the ids of the keys that it destroyed.
 func (e *keysEnv) destroy() (ids []string) {
 	e.t.Helper()
-	n, err := e.Destroy(e.t.Context(), func(_ *store.Tx, key Key) error {
-		ids = append(ids, key.ID)
+	n, err := e.Destroy(e.t.Context(), func(tx *store.Tx, key Key) error {
+		tx.OnCommit(func() { ids = append(ids, key.ID) })
 		return nil
 	})
 	e.must(err)
