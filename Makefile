@@ -3,7 +3,7 @@
 COFFER_TEST_DIR ?= $(HOME)/.cache/coffer-test
 export COFFER_TEST_DIR
 
-.PHONY: build fips image image-fips run test test-fips test-long test-pkcs11 bench generate lint setup
+.PHONY: build fips image image-fips run test test-postgresql test-fips test-long test-pkcs11 bench generate lint setup
 build:
 	go build -o coffer ./cmd/coffer
 fips:
@@ -26,6 +26,11 @@ run: build
 	COFFER_GREET=1 ./coffer serve
 test: setup
 	go test -race -timeout 15m ./...
+# What runs on both engines, on PostgreSQL: once as it is, and the domain once more with every transaction run twice.
+ON_POSTGRESQL = ./internal/registry ./internal/iam ./internal/organization ./internal/kms ./internal/access ./internal/identity
+test-postgresql: setup
+	COFFER_TEST_ENGINE=postgresql go test -timeout 15m $(ON_POSTGRESQL) ./internal/ociserver ./internal/service/...
+	COFFER_TEST_ENGINE=postgresql COFFER_TEST_RERUN=1 go test -timeout 15m $(ON_POSTGRESQL)
 test-fips: setup
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m ./internal/... ./cmd/...
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m -run '^Test(FIPS|AWS|Docker|Skopeo)$$' ./test/clients

@@ -14,12 +14,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
-	"github.com/coffer-registry/coffer/internal/store/pgtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }

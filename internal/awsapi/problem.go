@@ -7,6 +7,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/access"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/sigv4"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // fail answers a request that did not succeed, and records it if it never entered.
@@ -101,6 +102,8 @@ func (x *exchange) problem(err error) *Error {
 		return x.either("AccessDeniedException", "AccessDenied", http.StatusForbidden, denied.Error())
 	case errors.Is(err, access.ErrThrottled):
 		return x.either("ThrottlingException", "Throttling", http.StatusBadRequest, "Rate exceeded")
+	case errors.Is(err, store.ErrText):
+		return x.either("ValidationException", "ValidationError", http.StatusBadRequest, "A text of the request has a zero byte or is not UTF-8.")
 	}
 	if message, _ := access.Unavailable(err); message != "" {
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/registry"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 var errManifestTooLarge = errors.New("the manifest is larger than 4194304 bytes")
@@ -102,6 +103,8 @@ func (x *exchange) explain(err error) *response {
 		return problem(http.StatusBadRequest, "DIGEST_INVALID", ecrtext.DigestMismatch)
 	case errors.As(err, &read):
 		return problem(http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "The request's body did not arrive completely")
+	case errors.Is(err, store.ErrText):
+		return problem(http.StatusBadRequest, "MANIFEST_INVALID", "A text of the request has a zero byte or is not UTF-8")
 	}
 	if p := x.unavailable(err); p != nil {
 		return p

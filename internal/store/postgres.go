@@ -237,6 +237,9 @@ func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt 
 	}
 }
 
+// mostOvertaken is how many times a function runs again that says that it was overtaken.
+const mostOvertaken = 3
+
 // attempt runs fn in one transaction. again says that it had no effect and may be run again.
 func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin string, n int, fn func(*Tx) error) (again bool, err error) {
 	c, err := from.take(ctx)
@@ -276,6 +279,9 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	if err != nil {
 		s.rollback()
 		// A row that was not there when fn looked for it may have come since: then fn finds it the next time.
+		if errors.Is(err, ErrOvertaken) {
+			return n < mostOvertaken, err
+		}
 		return tx.err != nil && (mayRunAgain(tx.err, true) || n == 0 && errors.Is(tx.err, ErrUnique)), err
 	}
 	if err := s.commit(tx.topics); err != nil {
