@@ -31,6 +31,7 @@ defaults
     timeout connect 5s
     timeout client 1m
     timeout server 1m
+    timeout check 10s
     retries 3
     option redispatch 1
     retry-on conn-failure
@@ -42,7 +43,7 @@ backend coffer
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host coffer
     http-check expect status 200
-    default-server check inter 50ms fall 1 rise 1
+    default-server check inter 100ms fall 1 rise 1
 `
 
 // addresses are free ones on loopback, which stay the servers' when they are started again.
@@ -128,7 +129,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	start := func(i int) *coffertest.Server {
 		return s.replica(t, coffertest.Configure(func(c *app.Config) {
-			c.Listen, c.AdminListen, c.DrainDelay = places[i][0], places[i][1], time.Second
+			c.Listen, c.AdminListen, c.DrainDelay = places[i][0], places[i][1], 3*time.Second
 		}))
 	}
 	var replicas []*coffertest.Server
