@@ -11,7 +11,7 @@ import (
 // come since the oldest of the changes. Each change has exactly one.
 func checkTrail(t *testing.T, data string, changed map[string]string, records int64) {
 	t.Helper()
-	stdout, stderr, status := coffer("audit", "tail", "--data", data, "-n", strconv.FormatInt(min(records, 100_000), 10))
+	stdout, stderr, status := program.Run("audit", "tail", "--data", data, "-n", strconv.FormatInt(min(records, 100_000), 10))
 	if status != 0 {
 		t.Fatalf("audit tail ended with %d: %s", status, stderr)
 	}
