@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/identity"
@@ -18,9 +20,10 @@ import (
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 const (
 	account = "123456789012"
@@ -47,10 +50,7 @@ type house struct {
 // build makes a house with the real policies, but for what change sets.
 func build(t testing.TB, change func(*Config)) *house {
 	t.Helper()
-	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, t.TempDir(), store.Options{})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -11,8 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // serveAdmin serves health and metrics on their own port.
@@ -55,11 +53,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
-	err := s.state.db.View(ctx, func(tx *store.Tx) error {
-		var n int
-		return tx.QueryRow(`SELECT count(*) FROM setting`).Scan(&n)
-	})
-	if err != nil {
+	if err := s.state.db.Ping(ctx); err != nil {
 		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
+	"github.com/coffer-registry/coffer/internal/store"
 	"github.com/coffer-registry/coffer/internal/strictjson"
 )
 
@@ -36,7 +37,7 @@ type Config struct {
 	Domain         string        `help:"Suffix of registry hosts: <account>.dkr.ecr.<region>.HOST. Empty: images are named after the address." env:"COFFER_DOMAIN" placeholder:"HOST"`
 	Account        string        `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
 	Region         []string      `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
-	Database       string        `help:"postgres://… (not available yet). Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
+	Database       string        `help:"postgres://USER:PASSWORD@HOST/DATABASE, with the parameters of libpq and pool_max_conns. Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
 	Blobs          string        `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
 	RootKey        string        `help:"What wraps all keys: file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME or pkcs11:…, as in docs/keys.md. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
 	RootKeyGrace   time.Duration `help:"How long images are served on while the root key can't be reached." default:"5m" env:"COFFER_ROOT_KEY_GRACE" placeholder:"DURATION"`
@@ -69,8 +70,6 @@ var (
 // Check finds what is wrong with a configuration, in one line for the operator.
 func (c *Config) Check() error {
 	switch {
-	case c.Database != "":
-		return errors.New("--database: only the embedded SQLite database is available yet; leave it out")
 	case c.Blobs != "":
 		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
 	case c.RootKeyGrace < 0:
@@ -97,6 +96,11 @@ func (c *Config) Check() error {
 	for _, a := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--admin-listen", c.AdminListen}} {
 		if _, _, err := net.SplitHostPort(a.address); err != nil && (a.address != "" || a.flag == "--listen") {
 			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
+		}
+	}
+	if c.Database != "" {
+		if err := store.CheckURL(c.Database); err != nil {
+			return fmt.Errorf("--database %w", err)
 		}
 	}
 	if c.RootKey != "" {

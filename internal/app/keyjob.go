@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/kms"
@@ -63,7 +62,7 @@ func (s *Server) recordKeyEvent(tx *store.Tx, key kms.Key, name string, details 
 		event = audit.AppendString(event, details[i+1])
 	}
 	return s.trail.Append(tx, &audit.Record{
-		Identity: audit.Identity{Type: "AWSService", AccountID: key.Account, InvokedBy: "AWS Internal"}, Time: time.Now(), Source: "kms.amazonaws.com",
+		Identity: audit.Identity{Type: "AWSService", AccountID: key.Account, InvokedBy: "AWS Internal"}, Time: s.now(), Source: "kms.amazonaws.com",
 		Name: name, Region: key.Region, SourceIP: "AWS Internal", UserAgent: "AWS Internal", ServiceEvent: append(event, '}'),
 		RequestID: audit.NewUUID(), Account: key.Account, Resources: []audit.Resource{{ARN: key.ARN, Account: key.Account, Type: "AWS::KMS::Key"}},
 	})

@@ -77,6 +77,7 @@ type Server struct {
 	failed   chan error
 	sweep    time.Duration
 	watch    kms.Watch
+	now      func() time.Time
 	stopping atomic.Bool
 }
 
@@ -103,6 +104,10 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}
+	if o.Now == nil { // All servers of a database go by its clock.
+		o.Now = s.state.db.Now
+	}
+	s.now = o.Now
 	if err := s.build(ctx, o); err != nil {
 		return err
 	}
@@ -199,9 +204,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
-		Regions: c.Region, Log: s.log, Now: o.Now})
+		Regions: c.Region, Fresh: st.fresh, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
-		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous, Log: s.log})
+		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous,
+		Fresh: st.fresh, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
@@ -283,7 +289,7 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "destroy expired material of keys", s.expireMaterial) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "rotate keys", s.rotateKeys) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
 	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
 	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
 	s.running.Go(func() {
@@ -360,7 +366,7 @@ func (s *Server) recordReferrer(tx *store.Tx, id registry.ID, repository string,
 	parameters = audit.AppendString(append(parameters, `,"imageIds":[{"imageDigest":`...), string(digest))
 	parameters = append(parameters, `}]}`...)
 	return s.trail.Append(tx, &audit.Record{
-		Identity: audit.Identity{Type: "AWSService", InvokedBy: "ecr.amazonaws.com"}, Time: time.Now(),
+		Identity: audit.Identity{Type: "AWSService", InvokedBy: "ecr.amazonaws.com"}, Time: s.now(),
 		Source: "ecr.amazonaws.com", Name: "BatchDeleteImage", Region: id.Region, SourceIP: "ecr.amazonaws.com",
 		UserAgent: "ecr.amazonaws.com", Parameters: parameters, RequestID: audit.NewUUID(), Account: id.Account,
 		Resources: []audit.Resource{{ARN: arn.Repository(id.Region, id.Account, repository).String(), Account: id.Account, Type: "AWS::ECR::Repository"}},

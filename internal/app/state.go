@@ -47,8 +47,11 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
-	if st.db, err = store.Open(ctx, c.Data, store.Options{}); err != nil {
+	if st.db, err = openDatabase(ctx, c); err != nil {
 		return err
+	}
+	if o.Now == nil {
+		o.Now = st.db.Now
 	}
 	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
 		return err
@@ -69,6 +72,14 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 		PrincipalName: kms.PrincipalNames(st.iam.Name), Now: o.Now})
 	st.organization = organization.New(organization.Config{DB: st.db, Now: o.Now})
 	return st.ensureScopes(ctx, c)
+}
+
+// openDatabase opens the database of the configuration.
+func openDatabase(ctx context.Context, c Config) (*store.DB, error) {
+	if c.Database != "" {
+		return store.OpenURL(ctx, c.Database, store.Options{})
+	}
+	return store.Open(ctx, c.Data, store.Options{})
 }
 
 // ensureScopes makes the keys of the registries of all accounts, in the regions that are served now.
@@ -130,9 +141,9 @@ func scopes(c Config) []kms.Scope {
 	return append(out, organizations.Scopes(c.Region, c.Account)...)
 }
 
-// poll finds out what other servers changed.
-func (st *state) poll(ctx context.Context) error {
-	if err := st.db.Poll(ctx); err != nil {
+// fresh brings what is remembered up to what other servers had changed when it was called.
+func (st *state) fresh(ctx context.Context) error {
+	if err := st.db.Fresh(ctx); err != nil {
 		return err
 	}
 	return st.keys.Refresh(ctx)
@@ -154,8 +165,8 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil {
-		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
+	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil && c.Database == "" {
+		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s, or say which --database", c.Data, c.Data)
 	}
 	st, err := openState(ctx, c, Options{})
 	if err != nil {

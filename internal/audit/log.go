@@ -167,7 +167,7 @@ func (s *segment) add(r *Record) {
 }
 
 func (l *Log) insert(tx *store.Tx, s *segment) error {
-	id := store.NewID()
+	id := l.db.NewID()
 	sealed, err := seal.SealBytes(l.key, segmentContext(id, s.scope), l.encode(s.body))
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ type Config struct {
 	// Regions are those that are served; the first is the default.
 	Regions []string
 	Log     *slog.Logger
+	// Fresh brings what is remembered up to what other servers have changed, before a request is judged; nil if there are none.
+	Fresh func(context.Context) error
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -49,6 +51,9 @@ type Server struct {
 func NewServer(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Fresh == nil {
+		c.Fresh = func(context.Context) error { return nil }
 	}
 	return &Server{Config: c, keys: sigv4.NewKeyCache(), large: make(chan struct{}, largeBodies), forms: make(chan struct{}, largeForms)}
 }
@@ -107,6 +112,9 @@ func (r refusal) Unwrap() error { return r.error }
 func (x *exchange) serve(ctx context.Context) error {
 	if err := x.route(); err != nil {
 		return refusal{err}
+	}
+	if err := x.server.Fresh(ctx); err != nil {
+		return err
 	}
 	call, err := x.authenticate(ctx)
 	if err != nil {

@@ -105,7 +105,10 @@ func (x *exchange) problem(err error) *Error {
 		return x.either("ThrottlingException", "Throttling", http.StatusBadRequest, "Rate exceeded")
 	case errors.Is(err, audit.ErrBacklog), errors.Is(err, store.ErrDiskFull):
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
-		return x.unavailable()
+		return x.unavailable("The server can't write to its disk at the moment. Try again later.")
+	case errors.Is(err, store.ErrUnavailable):
+		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
+		return x.unavailable("The server can't reach its database at the moment. Try again later.")
 	}
 	if x.service != nil && x.service.Problem != nil {
 		if problem := x.service.Problem(err); problem != nil {
@@ -119,8 +122,8 @@ func (x *exchange) problem(err error) *Error {
 	return x.either("ServerException", "InternalFailure", http.StatusInternalServerError, "An internal error occurred; the server's log names it under request "+x.id+".")
 }
 
-func (x *exchange) unavailable() *Error {
-	p := x.either("ServiceUnavailableException", "ServiceUnavailable", http.StatusServiceUnavailable, "The server can't write to its disk at the moment. Try again later.")
+func (x *exchange) unavailable(message string) *Error {
+	p := x.either("ServiceUnavailableException", "ServiceUnavailable", http.StatusServiceUnavailable, message)
 	p.Status = http.StatusServiceUnavailable
 	return p
 }

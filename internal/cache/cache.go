@@ -86,6 +86,18 @@ func (s *shard[K, V]) put(key K, e entry[V]) {
 	}
 }
 
+// Clear forgets everything, and what is being loaded at the moment is not kept either.
+func (c *Cache[K, V]) Clear() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.changes++
+		s.bytes = 0
+		clear(s.entries)
+		s.mu.Unlock()
+	}
+}
+
 // Drop forgets key; what is being loaded at the moment is not kept either.
 func (c *Cache[K, V]) Drop(key K) {
 	s := c.shard(key)

@@ -9,12 +9,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // The example of the AWS documentation, and the account of tests.
 const (
@@ -29,10 +32,7 @@ func openDB(t testing.TB) *store.DB { return openDBIn(t, t.TempDir()) }
 
 func openDBIn(t testing.TB, dir string) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, dir, store.Options{})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

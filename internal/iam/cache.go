@@ -4,6 +4,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // cache holds what was read of each account until something of the account changes. What was read before a change is
@@ -25,12 +27,16 @@ func (s *Store) Epoch() uint64 { return s.cache.epoch.Load() }
 // forget drops what is known of the account that a topic stands for.
 func (c *cache) forget(topic string) {
 	account, ok := strings.CutPrefix(topic, topicPrefix)
-	if !ok {
+	if !ok && topic != store.Everything {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.epoch.Add(1)
+	if topic == store.Everything {
+		c.accounts, c.entries = nil, 0
+		return
+	}
 	c.entries -= len(c.accounts[account])
 	delete(c.accounts, account)
 }

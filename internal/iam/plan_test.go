@@ -46,13 +46,11 @@ var excused = plantest.Excused{Scans: map[string]string{
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
 func TestPlans(t *testing.T) {
-	dir := t.TempDir()
-	openDBIn(t, dir)
 	all := statements(t)
 	if len(all) < 100 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	explained := plantest.Open(t, dir)
+	explained := plantest.Open(t)
 	plantest.FindByIndex(t, explained, all, excused)
 	plantest.TakeIndexes(t, explained, all, map[string]string{
 		"iam_user e WHERE e.account = $1 AND e.boundary": "iam_user_boundary (account=? AND boundary=? AND id>?)",

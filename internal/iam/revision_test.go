@@ -6,6 +6,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 const readOnly = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecr:Get*","Resource":"*"}}`
@@ -34,10 +35,7 @@ func mayList(t testing.TB, s *Store, user User) bool {
 func TestChangesReachOtherServers(t *testing.T) {
 	dir, key := t.TempDir(), seal.NewKey()
 	open := func() *Store {
-		db, err := store.Open(t.Context(), dir, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := storetest.OpenShared(t, dir, store.Options{})
 		t.Cleanup(func() {
 			if err := db.Close(); err != nil {
 				t.Error(err)
@@ -66,7 +64,7 @@ func TestChangesReachOtherServers(t *testing.T) {
 	if !mayList(t, here, ann) {
 		t.Error("the change does not count where it was made")
 	}
-	if err := there.db.Poll(t.Context()); err != nil {
+	if err := there.db.Fresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if there.Epoch() == epoch || !mayList(t, there, ann) {

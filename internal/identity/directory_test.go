@@ -11,13 +11,16 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/iam"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // The example of the AWS documentation, and the account of tests.
 const (
@@ -57,10 +60,7 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, t.TempDir(), store.Options{})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // serviceBytes is the service key of a scope, to be compared.
@@ -52,10 +53,7 @@ func TestKeysReachOtherServers(t *testing.T) {
 	dir := t.TempDir()
 	root := newRoot()
 	openAt := func() (*store.DB, *Keyring) {
-		db, err := store.Open(t.Context(), dir, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := storetest.OpenShared(t, dir, store.Options{})
 		t.Cleanup(func() {
 			if err := db.Close(); err != nil {
 				t.Error(err)
@@ -67,7 +65,7 @@ func TestKeysReachOtherServers(t *testing.T) {
 	there, theirs := openAt()
 	ensure(t, here, mine, ecrOther)
 	ensure(t, there, theirs, ecrOther) // who finds the key made leaves it
-	for _, step := range []error{there.Poll(t.Context()), theirs.Refresh(t.Context())} {
+	for _, step := range []error{there.Fresh(t.Context()), theirs.Refresh(t.Context())} {
 		if step != nil {
 			t.Fatal(step)
 		}

@@ -126,7 +126,7 @@ func (k *Keys) CreateGrant(tx *store.Tx, key Key, n NewGrant) (Grant, error) {
 		return twin, err
 	}
 	var count int
-	if err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM kms_grant WHERE key = $1 LIMIT $2)`, key.ID, MaxGrants).Scan(&count); err != nil {
+	if err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM kms_grant WHERE key = $1 LIMIT $2) AS found`, key.ID, MaxGrants).Scan(&count); err != nil {
 		return Grant{}, fmt.Errorf("count the grants of key %s: %w", key.ID, err)
 	}
 	if count >= MaxGrants {

@@ -145,7 +145,7 @@ func complete(key *Key) error {
 // Create makes a key of a draft. The error is *Error when the account has as many as it may.
 func (k *Keys) Create(tx *store.Tx, d Draft) (Key, error) {
 	var n int
-	err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM kms_key WHERE account = $1 AND region = $2 LIMIT $3)`, d.Key.Account, d.Key.Region, MaxKeys).Scan(&n)
+	err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM kms_key WHERE account = $1 AND region = $2 LIMIT $3) AS found`, d.Key.Account, d.Key.Region, MaxKeys).Scan(&n)
 	if err != nil {
 		return Key{}, fmt.Errorf("count the keys: %w", err)
 	}

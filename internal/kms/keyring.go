@@ -94,7 +94,7 @@ const topic = "keys"
 func Open(ctx context.Context, db *store.DB, root Root, scopes []Scope) (*Keyring, error) {
 	k := &Keyring{db: db, root: root, wrapping: map[string]seal.Key{}, byID: map[KeyID]service{}, byScope: map[Scope]KeyID{}}
 	db.Subscribe(func(changed string) {
-		if changed == topic {
+		if changed == topic || changed == store.Everything {
 			k.stale.Store(true)
 		}
 	})

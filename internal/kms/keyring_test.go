@@ -12,6 +12,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 var (
@@ -26,10 +27,7 @@ var (
 
 func openDB(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, t.TempDir(), store.Options{})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
@@ -173,7 +171,7 @@ func TestStoredKeys(t *testing.T) {
 		"account":       `UPDATE service_key SET account = '111111111111' WHERE account = '999999999999'`,
 		"region":        `UPDATE service_key SET region = 'us-west-1' WHERE region = 'us-west-2'`,
 		"id":            `UPDATE service_key SET id = '00000000000000000000000000000000' WHERE purpose = 'token'`,
-		"empty":         `UPDATE service_key SET wrapped = x'' WHERE purpose = 'token'`,
+		"empty":         `UPDATE service_key SET wrapped = CAST('' AS BYTEA) WHERE purpose = 'token'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := openDB(t)

@@ -93,6 +93,12 @@ const (
 
 // forget drops what a topic stands for.
 func (k *Keys) forget(topic string) {
+	if topic == store.Everything {
+		k.known.Clear()
+		k.grants.Clear()
+		k.aliases.Clear()
+		return
+	}
 	if id, ok := strings.CutPrefix(topic, topicKey); ok {
 		k.known.Drop(id)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 const (
@@ -29,11 +30,9 @@ type keysEnv struct {
 func newKeysEnv(t testing.TB) *keysEnv {
 	t.Helper()
 	e := &keysEnv{t: t, dir: t.TempDir(), at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), principals: map[string]string{}}
-	db, err := store.Open(t.Context(), e.dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, e.dir, store.Options{})
 	t.Cleanup(func() { db.Close() })
+	var err error
 	if e.ring, err = Open(t.Context(), db, newRoot(), []Scope{keyScope(account, region), keyScope("999999999999", region)}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,12 +21,11 @@ var excused = plantest.Excused{Scans: map[string]string{
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
 func TestPlans(t *testing.T) {
-	e := newKeysEnv(t)
 	all := statements(t)
 	if len(all) < 40 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	explained := plantest.Open(t, e.dir)
+	explained := plantest.Open(t)
 	plantest.FindByIndex(t, explained, all, excused)
 	plantest.TakeIndexes(t, explained, all, map[string]string{
 		"FROM kms_key WHERE account = $1 AND region = $2 AND id": "kms_key_account (account=? AND region=? AND id>?)",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // renewingRoot can make a new key of itself, and fail at each step.
@@ -210,10 +211,7 @@ func TestRotateReachesOtherServers(t *testing.T) {
 	dir := t.TempDir()
 	root := &renewingRoot{memoryRoot: newRoot()}
 	openAt := func() (*store.DB, *Keyring) {
-		db, err := store.Open(t.Context(), dir, store.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := storetest.OpenShared(t, dir, store.Options{})
 		t.Cleanup(func() {
 			if err := db.Close(); err != nil {
 				t.Error(err)
@@ -231,7 +229,7 @@ func TestRotateReachesOtherServers(t *testing.T) {
 	if !errors.Is(err, errChanged) {
 		t.Errorf("error is %v", err)
 	}
-	if err := errors.Join(there.Poll(t.Context()), theirs.Refresh(t.Context())); err != nil {
+	if err := errors.Join(there.Fresh(t.Context()), theirs.Refresh(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	ensure(t, there, theirs, ecrOther)

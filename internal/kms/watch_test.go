@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/seal"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // clock is a clock that a test moves.
@@ -26,9 +27,20 @@ type watched struct {
 	wrapped []byte
 }
 
+// openEmbedded opens a database that no network is between, for tests with a clock of their own.
+func openEmbedded(t testing.TB) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 func newWatched(t *testing.T, grace time.Duration) *watched {
 	w := &watched{t: t, root: newRoot(), clock: &clock{time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}}
-	w.Keyring = open(t, openDB(t), w.root, append(all, Scope{PurposeKMS, "123456789012", "us-east-1"})...)
+	w.Keyring = open(t, openEmbedded(t), w.root, append(all, Scope{PurposeKMS, "123456789012", "us-east-1"})...)
 	w.health.watch.Store(&Watch{Grace: grace, Now: w.clock.Now, Report: func(o Outage) { w.reports = append(w.reports, o) }})
 	_, wrapped, err := w.GenerateDataKey(ecrEast, nil)
 	if err != nil {
@@ -137,7 +149,7 @@ func TestRootIsReplaced(t *testing.T) {
 
 // A root that hangs is given up on.
 func TestRootHangs(t *testing.T) {
-	db := openDB(t)
+	db := openEmbedded(t)
 	synctest.Test(t, func(t *testing.T) {
 		root := newRoot()
 		k := open(t, db, root)
@@ -165,7 +177,7 @@ func (h hangingRoot) Unwrap(ctx context.Context, _ []byte, _ Context) ([]byte, e
 
 // Run asks in its interval, and more often while the root is away.
 func TestRun(t *testing.T) {
-	db := openDB(t)
+	db := openEmbedded(t)
 	root := newRoot()
 	k := open(t, db, root)
 	synctest.Test(t, func(t *testing.T) {

@@ -109,6 +109,11 @@ func (x *exchange) explain(err error) *response {
 		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't write to its disk at the moment. Try again later.")
 		p.retryAfter = "5"
 		return p
+	case errors.Is(err, store.ErrUnavailable):
+		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
+		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't reach its database at the moment. Try again later.")
+		p.retryAfter = "1"
+		return p
 	}
 	return x.internal(err)
 }

@@ -39,14 +39,21 @@ type Config struct {
 	Regions []string
 	// AllowAnonymous lets requests without credentials pull from repositories whose policy allows it to everyone.
 	AllowAnonymous bool
-	Log            *slog.Logger
+	// Fresh brings what is remembered up to what other servers have changed, before a request is looked at; nil if there are none.
+	Fresh func(context.Context) error
+	Log   *slog.Logger
 }
 
 // Server serves /v2/. It is safe for concurrent use.
 type Server struct{ Config }
 
 // NewServer returns the server of c.
-func NewServer(c Config) *Server { return &Server{c} }
+func NewServer(c Config) *Server {
+	if c.Fresh == nil {
+		c.Fresh = func(context.Context) error { return nil }
+	}
+	return &Server{c}
+}
 
 // exchange is one request on its way through the server.
 type exchange struct {
@@ -99,6 +106,9 @@ func (x *exchange) abandon() {
 var apiVersion = []string{"registry/2.0"}
 
 func (x *exchange) serve(ctx context.Context) (*response, error) {
+	if err := x.Fresh(ctx); err != nil {
+		return nil, err
+	}
 	if err := x.selectRegistry(ctx); err != nil {
 		return nil, x.refuse(err)
 	}

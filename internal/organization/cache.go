@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/coffer-registry/coffer/internal/policy"
+	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // cache holds what was read of the organization until it changes.
@@ -21,7 +22,7 @@ const maxCached = 20_000
 
 // forget drops what a topic stands for.
 func (c *cache) forget(changed string) {
-	if changed != topic {
+	if changed != topic && changed != store.Everything {
 		return
 	}
 	c.mu.Lock()

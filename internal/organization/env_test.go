@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 const (
@@ -30,16 +31,29 @@ type house struct {
 
 func openAt(t *testing.T, dir string, now func() time.Time) *Store {
 	t.Helper()
-	db, err := store.Open(t.Context(), dir, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, dir, store.Options{})
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return New(Config{DB: db, Now: now})
+}
+
+// openShared opens the stores of two servers of one database.
+func openShared(t *testing.T) (here, there *Store) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, s := range []**Store{&here, &there} {
+		db := storetest.OpenShared(t, dir, store.Options{})
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		*s = New(Config{DB: db})
+	}
+	return here, there
 }
 
 func build(t *testing.T) *house {

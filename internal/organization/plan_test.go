@@ -39,7 +39,7 @@ func TestPlans(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	db := plantest.Open(t, dir)
+	db := plantest.Open(t)
 	plantest.FindByIndex(t, db, all, excused)
 	plantest.TakeIndexes(t, db, all, map[string]string{
 		"lower(a.email) = lower($1)":              "account_email",

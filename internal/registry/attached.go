@@ -9,29 +9,29 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/cache"
-	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-// topicPrefix begins the topics of accounts: that policies, settings or tags of repositories change, or which repositories
-// there are.
-const topicPrefix = "registry/"
-
-// changed notes in the transaction that what is attached to repositories of an account changes.
-func changed(tx *store.Tx, account string) error { return tx.Touch(topicPrefix + account) }
-
 // epochs count the changes of each account, or of each of other things, that this process knows of. What was read in an epoch that is over is not
 // believed any more.
 type epochs struct {
-	mu sync.RWMutex
-	of map[string]uint64
+	mu  sync.RWMutex
+	all uint64 // how often those of all ended
+	of  map[string]uint64
 }
 
 func (e *epochs) now(account string) uint64 {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.of[account]
+	return e.all + e.of[account]
+}
+
+// endAll begins new epochs of everything.
+func (e *epochs) endAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all++
 }
 
 // end begins a new epoch of an account.
@@ -42,17 +42,6 @@ func (e *epochs) end(account string) {
 		e.of = map[string]uint64{}
 	}
 	e.of[account]++
-}
-
-// changedElsewhere begins new epochs of what a topic stands for: an account, or a customer key.
-func (r *Registry) changedElsewhere(topic string) {
-	if account, ok := strings.CutPrefix(topic, topicPrefix); ok {
-		r.epochs.end(account)
-	}
-	if key, ok := kms.ChangedKey(topic); ok {
-		r.open.epochs.end(key)
-		r.open.changes.Add(1)
-	}
 }
 
 // dated is a value that was read in an epoch of its account, or later.

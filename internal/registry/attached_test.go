@@ -10,6 +10,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/cache"
 	"github.com/coffer-registry/coffer/internal/policy"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // attachedTo describes what is attached to a repository: the kinds of its policies, and its condition keys.
@@ -151,15 +152,15 @@ func TestAttachedFromMemory(t *testing.T) {
 	if allocations := testing.AllocsPerRun(100, func() { _, _ = e.Attached(context.Background(), home.Region, resource) }); allocations > 1 {
 		t.Errorf("%v allocations to find it", allocations)
 	}
-	e.changedElsewhere("registry/" + foreign.Account)
+	e.heard("registry/" + foreign.Account)
 	e.attachedTo(home, "app")
-	e.changedElsewhere("iam/" + home.Account)
+	e.heard("iam/" + home.Account)
 	e.attachedTo(home, "app")
-	e.changedElsewhere("registry/" + home.Account)
+	e.heard("registry/" + home.Account)
 	if _, err := e.Attached(t.Context(), home.Region, resource); err == nil {
 		t.Error("it is kept though something changed")
 	}
-	e.db, _ = store.Open(t.Context(), t.TempDir(), store.Options{}) // for the end of the test
+	e.db = storetest.Open(t, t.TempDir(), store.Options{}) // for the end of the test
 }
 
 // What was read before a change is told to who asked before it, and to nobody who asks later.

@@ -191,7 +191,7 @@ func (r *Registry) removeTag(tx *store.Tx, repository int64, tag string, digest 
 	if _, err := tx.Exec(`DELETE FROM tag WHERE repository = $1 AND name = $2`, repository, tag); err != nil {
 		return fmt.Errorf("remove tag %s: %w", tag, err)
 	}
-	tx.OnCommit(func() { r.tags.Drop(tagKey{repository, tag}) })
+	touchTag(tx, repository, tag)
 	return r.countTags(tx, repository, digest, -1)
 }
 
@@ -241,12 +241,10 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 	if err := r.idleLayers(tx, repository, layers, now); err != nil {
 		return nil, err
 	}
-	tx.OnCommit(func() {
-		for _, tag := range tags {
-			r.tags.Drop(tagKey{repository, tag})
-		}
-		r.manifests.Drop(imageKey{repository, digest})
-	})
+	for _, tag := range tags {
+		touchTag(tx, repository, tag)
+	}
+	touchManifest(tx, repository, digest)
 	return tags, nil
 }
 
@@ -258,7 +256,7 @@ func (r *Registry) idleLayers(tx *store.Tx, repository int64, layers []string, n
 			now, repository, layer); err != nil {
 			return fmt.Errorf("mark layer %s: %w", layer, err)
 		}
-		tx.OnCommit(func() { r.layers.Drop(imageKey{repository, oci.Digest(layer)}) })
+		touchLayer(tx, repository, oci.Digest(layer))
 	}
 	return nil
 }

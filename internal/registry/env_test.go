@@ -15,17 +15,20 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) {
 	watchConnections()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(pgtest.Around(m))
 }
 
 // The registries of tests: two regions of one account, and another account.
@@ -118,9 +121,7 @@ func (e *env) start() {
 	e.t.Helper()
 	ctx := e.t.Context()
 	forgetConnections(e.databasePath())
-	var err error
-	e.db, err = store.Open(ctx, filepath.Join(e.dir, "db"), store.Options{Readers: 4})
-	e.must(err)
+	e.db = e.open()
 	folder, err := blob.OpenFolder(filepath.Join(e.dir, "blobs"))
 	e.must(err)
 	e.blobs = blobtest.NewFaulty(folder)
@@ -131,6 +132,18 @@ func (e *env) start() {
 	keys, err := kms.Open(ctx, e.db, e.root, scopes)
 	e.must(err)
 	e.Registry = New(Config{DB: e.db, Blobs: e.blobs, Keyring: keys, Customer: e.customer, Limits: e.limits, Now: e.clock.Now})
+}
+
+// open opens the database of the test; that of a run of a property is always SQLite's.
+func (e *env) open() *store.DB {
+	e.t.Helper()
+	dir, o := filepath.Join(e.dir, "db"), store.Options{Readers: 4}
+	if t, ok := e.t.(testing.TB); ok {
+		return storetest.Open(t, dir, o)
+	}
+	db, err := store.Open(e.t.Context(), dir, o)
+	e.must(err)
+	return db
 }
 
 func (e *env) databasePath() string { return filepath.Join(e.dir, "db", store.FileName) }

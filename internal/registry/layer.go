@@ -110,7 +110,7 @@ func (r *Registry) keepLayer(tx *store.Tx, repository int64, l Layer) (Layer, er
 		l.idleSince.UnixMicro(), repository, string(l.Digest)); err != nil {
 		return Layer{}, fmt.Errorf("renew layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.Drop(imageKey{repository, l.Digest}) })
+	touchLayer(tx, repository, l.Digest)
 	return l, nil
 }
 
@@ -165,7 +165,7 @@ func (r *Registry) insertLayer(tx *store.Tx, repo Repository, l Layer) (Layer, e
 	if err != nil {
 		return Layer{}, fmt.Errorf("store layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.Drop(imageKey{repo.id, l.Digest}) })
+	touchLayer(tx, repo.id, l.Digest)
 	return l, nil
 }
 
@@ -187,7 +187,7 @@ func (r *Registry) removeLayer(tx *store.Tx, repository int64, l Layer) error {
 	if _, err := tx.Exec(`DELETE FROM layer WHERE repository = $1 AND digest = $2`, repository, string(l.Digest)); err != nil {
 		return fmt.Errorf("delete layer %s: %w", l.Digest, err)
 	}
-	tx.OnCommit(func() { r.layers.Drop(imageKey{repository, l.Digest}) })
+	touchLayer(tx, repository, l.Digest)
 	var others int
 	if err := tx.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM layer WHERE object = $1 LIMIT 1) AS other`, l.object).Scan(&others); err != nil {
 		return err

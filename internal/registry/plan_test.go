@@ -68,22 +68,18 @@ var scans = map[string]string{
 
 // Every statement finds its rows by an index, and in their order, however many there are beside them.
 func TestPlans(t *testing.T) {
-	e := newEnv(t, nil)
-	e.fill()
 	all := statements(t)
 	if len(all) < 60 {
 		t.Fatalf("only %d statements were found in the source", len(all))
 	}
-	plantest.FindByIndex(t, plantest.Open(t, filepath.Dir(e.databasePath())), all, plantest.Excused{Scans: scans, Sorts: map[string]string{
+	plantest.FindByIndex(t, plantest.Open(t), all, plantest.Excused{Scans: scans, Sorts: map[string]string{
 		"SELECT id FROM (SELECT id FROM repository WHERE kms_key": "as many as were wrapped with older material, once after a rotation",
 	}})
 }
 
 // Where more than one index would do, that is taken which leads past what isn't wanted.
 func TestPlansTakeTheNarrowIndex(t *testing.T) {
-	e := newEnv(t, nil)
-	e.fill()
-	db := plantest.Open(t, filepath.Dir(e.databasePath()))
+	db := plantest.Open(t)
 	plantest.TakeIndexes(t, db, statements(t), map[string]string{
 		"AND subject = $2 AND digest > $3":        "image_subject (subject=? AND digest>?)",
 		"SET doomed_at = $1 WHERE +repository":    "image_subject (subject=?)",

@@ -205,7 +205,7 @@ func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []L
 			return Image{}, fmt.Errorf("store image %s: %w", p.Digest, err)
 		}
 	}
-	tx.OnCommit(func() { r.manifests.Drop(imageKey{repo.id, p.Digest}) })
+	touchManifest(tx, repo.id, p.Digest)
 	return image, r.linkLayers(tx, repo, p.Digest, layers)
 }
 
@@ -223,7 +223,7 @@ func (r *Registry) linkLayers(tx *store.Tx, repo Repository, image oci.Digest, l
 			l.MediaType, repo.id, string(l.Digest)); err != nil {
 			return fmt.Errorf("store image %s: %w", image, err)
 		}
-		tx.OnCommit(func() { r.layers.Drop(imageKey{repo.id, l.Digest}) })
+		touchLayer(tx, repo.id, l.Digest)
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func (r *Registry) moveTag(tx *store.Tx, repo Repository, tag string, old, diges
 			return err
 		}
 	}
-	tx.OnCommit(func() { r.tags.Drop(tagKey{repo.id, tag}) })
+	touchTag(tx, repo.id, tag)
 	return nil
 }
 

@@ -123,7 +123,7 @@ func New(c Config) *Registry {
 		r.customer = noCustomerKeys{}
 	}
 	r.open.cache = cache.New[int64, openKey](openKeyCacheBytes, cacheShards)
-	c.DB.Subscribe(r.changedElsewhere)
+	c.DB.Subscribe(r.heard)
 	return r
 }
 

@@ -62,7 +62,7 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 	}
 	repo := Repository{
 		Registry: id, Name: n.Name, CreatedAt: r.now(), Mutability: n.Mutability, Filters: n.Filters,
-		ScanOnPush: n.ScanOnPush, Encryption: encryption, id: store.NewID(),
+		ScanOnPush: n.ScanOnPush, Encryption: encryption, id: r.db.NewID(),
 	}
 	if repo.wrapped, err = r.newRepositoryKey(repo); err != nil {
 		return Repository{}, err
@@ -73,7 +73,7 @@ func (r *Registry) CreateRepository(tx *store.Tx, id ID, n NewRepository) (Repos
 	if err := r.TagRepository(tx, repo, n.Tags); err != nil {
 		return Repository{}, err
 	}
-	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, n.Name}) })
+	touchRepository(tx, id, n.Name)
 	return repo, changed(tx, id.Account)
 }
 
@@ -190,7 +190,7 @@ func (r *Registry) SetMutability(tx *store.Tx, id ID, name string, m Mutability,
 		return Repository{}, fmt.Errorf("set the mutability of %s: %w", name, err)
 	}
 	repo.Mutability, repo.Filters = m, filters
-	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, name}) })
+	touchRepository(tx, id, name)
 	return repo, nil
 }
 
@@ -219,7 +219,7 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 		id.Account, id.Region); err != nil {
 		return Repository{}, err
 	}
-	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{id, name}) })
+	touchRepository(tx, id, name)
 	return repo, changed(tx, id.Account)
 }
 

@@ -130,6 +130,6 @@ func (r *Registry) rewrap(tx *store.Tx, id int64) error {
 	}
 	_, err = tx.Exec(`UPDATE repository SET data_key = $1, kms_material = $2 WHERE id = $3 AND data_key = $4 AND deleted_at IS NULL`,
 		wrapped, material, repo.id, repo.wrapped.inner)
-	tx.OnCommit(func() { r.repositories.Drop(repositoryKey{repo.Registry, repo.Name}) })
+	touchRepository(tx, repo.Registry, repo.Name)
 	return err
 }

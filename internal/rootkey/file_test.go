@@ -11,10 +11,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/seal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 func newFile(t testing.TB) (*File, string) {
 	t.Helper()

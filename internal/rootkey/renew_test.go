@@ -9,6 +9,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // crashing is a file root whose process ends at a step of a rotation.
@@ -48,10 +49,7 @@ func TestRotationCrashes(t *testing.T) {
 		"after it":                 {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			db := storetest.Open(t, t.TempDir(), store.Options{})
 			defer func() {
 				if err := db.Close(); err != nil {
 					t.Error(err)

@@ -8,14 +8,12 @@ import (
 	"io"
 )
 
-// Check has the engine verify the structure of the database file and the references between rows. It tells fault of each
-// thing that is wrong. The error is one that keeps it from going on.
-func (db *DB) Check(ctx context.Context, fault func(string)) error {
-	c, err := db.readers.take(ctx)
+func (e *sqliteDB) check(ctx context.Context, fault func(string)) error {
+	c, err := e.readers.take(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.readers.put(c)
+	defer e.readers.put(c)
 	integrity, err := c.texts("PRAGMA integrity_check")
 	if err != nil {
 		return fmt.Errorf("check the database: %w", translate(err))

@@ -143,14 +143,11 @@ func (k *checkpointer) close() error {
 // errLogBusy means that the log could not be emptied, since a View that began long ago still reads from it.
 var errLogBusy = errors.New("something still reads from the log of changes")
 
-// Scrub removes from the disk what was deleted from the database: all changes are copied into the database file, in which
-// deleted content is overwritten with zeros, and the log of changes is emptied. Updates wait meanwhile, and it waits for the
-// Views that have begun.
-func (db *DB) Scrub(ctx context.Context) error {
-	return db.group.exclusively(ctx, func() error {
-		db.ckpt.mu.Lock()
-		defer db.ckpt.mu.Unlock()
-		row, err := db.ckpt.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+func (e *sqliteDB) scrub(ctx context.Context, _ []string) error {
+	return e.group.exclusively(ctx, func() error {
+		e.ckpt.mu.Lock()
+		defer e.ckpt.mu.Unlock()
+		row, err := e.ckpt.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
 		if err != nil {
 			return translate(err)
 		}

@@ -48,11 +48,11 @@ func TestStatementCacheIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := db.readers.take(t.Context())
+	c, err := embeddedIn(db).readers.take(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.readers.put(c)
+	defer embeddedIn(db).readers.put(c)
 	if len(c.cache) != statementCache {
 		t.Errorf("%d statements kept, want %d", len(c.cache), statementCache)
 	}
@@ -68,7 +68,7 @@ func TestStatementsAreReused(t *testing.T) {
 			if err := tx.QueryRow(query).Scan(new(int)); err != nil {
 				return err
 			}
-			s := tx.c.cache[query]
+			s := tx.session.(*conn).cache[query]
 			if s == nil || (first != nil && s != first) {
 				t.Error("the statement was prepared again")
 			}
@@ -123,3 +123,6 @@ func TestLogIsBounded(t *testing.T) {
 		t.Errorf("the log has %d bytes", info.Size())
 	}
 }
+
+// embeddedIn is the engine of a database in a folder.
+func embeddedIn(db *DB) *sqliteDB { return db.engine.(*sqliteDB) }

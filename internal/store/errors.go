@@ -27,6 +27,11 @@ var (
 	ErrCorrupt = errors.New("the file is damaged or not a database")
 	// ErrLocked means that another process holds the data folder or the database.
 	ErrLocked = errors.New("in use by another process")
+	// ErrUnavailable means that the database can't be reached or has no room for more at the moment, after some time of trying.
+	// Who asked asks again.
+	ErrUnavailable = errors.New("the database can't be reached")
+	// ErrText means that a text can't be stored: it has a zero byte, or isn't UTF-8.
+	ErrText = errors.New("a text with a zero byte, or not of UTF-8, can't be stored")
 	// ErrNewerSchema means that a newer version of the program made or changed this database.
 	ErrNewerSchema = errors.New("the database was written by a newer version of this program")
 )
@@ -57,14 +62,17 @@ const (
 
 // translate turns the driver's error into one that wraps a sentinel where there is one for it.
 func translate(err error) error {
-	coded, ok := errors.AsType[codedError](err)
-	if !ok {
+	if err == nil {
+		return nil
+	}
+	sentinel := translateServer(err)
+	if coded, ok := errors.AsType[codedError](err); ok {
+		sentinel = sentinelOf(coded.Code())
+	}
+	if sentinel == nil || errors.Is(err, sentinel) {
 		return err
 	}
-	if sentinel := sentinelOf(coded.Code()); sentinel != nil {
-		return fmt.Errorf("%w: %w", sentinel, err)
-	}
-	return err
+	return fmt.Errorf("%w: %w", sentinel, err)
 }
 
 func sentinelOf(code int) error {

@@ -29,8 +29,7 @@ const (
 )
 
 type group struct {
-	w           *conn
-	subscribers *subscribers
+	w *conn
 	// committed is told after each commit how many pages the writer has written in all.
 	committed func(pages int)
 
@@ -53,22 +52,19 @@ type batch struct {
 	open  bool // BEGIN has run
 	dirty bool // somebody's changes are in it
 
-	subscribers *subscribers
-	onCommit    []func()
-	done        chan struct{}
-	err         error // what failed for all; final once done is closed
+	kept []*Tx
+	done chan struct{}
+	err  error // what failed for all; final once done is closed
 }
 
-func (g *group) init(w *conn, s *subscribers, committed func(pages int)) {
-	g.w, g.subscribers, g.committed = w, s, committed
-}
+func (g *group) init(w *conn, committed func(pages int)) { g.w, g.committed = w, committed }
 
 func (g *group) update(ctx context.Context, fn func(*Tx) error) error {
 	if err := g.take(ctx); err != nil {
 		return err
 	}
 	b := g.current()
-	tx := &Tx{c: b.w, batch: b}
+	tx := &Tx{session: b.w, batch: b}
 	returned := false
 	defer func() {
 		if !returned { // fn panicked or ended the goroutine.
@@ -148,7 +144,7 @@ func (g *group) withdraw(t *turn) bool {
 // current returns the batch of the one who has the turn.
 func (g *group) current() *batch {
 	if g.batch == nil {
-		g.batch = &batch{w: g.w, begun: time.Now(), subscribers: g.subscribers, done: make(chan struct{})}
+		g.batch = &batch{w: g.w, begun: time.Now(), done: make(chan struct{})}
 	}
 	g.batch.size++
 	return g.batch
@@ -205,8 +201,8 @@ func (g *group) commit(b *batch) {
 	if b.dirty {
 		g.committed(b.w.pagesWritten())
 	}
-	for _, fn := range b.onCommit {
-		fn()
+	for _, tx := range b.kept {
+		tx.committed()
 	}
 }
 
@@ -283,7 +279,9 @@ func (b *batch) keep(tx *Tx) error {
 			return b.err
 		}
 	}
-	b.onCommit = append(b.onCommit, tx.onCommit...)
+	if len(tx.onCommit)+len(tx.topics) > 0 {
+		b.kept = append(b.kept, tx)
+	}
 	return nil
 }
 

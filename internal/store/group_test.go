@@ -69,7 +69,7 @@ func TestFailedCommitFailsAll(t *testing.T) {
 					return err
 				}
 				tx.OnCommit(func() { ran = true })
-				return tx.c.run(stmtRollback)
+				return tx.session.(*conn).run(stmtRollback)
 			})
 			mu.Lock()
 			shared[b] = append(shared[b], err)
@@ -127,7 +127,7 @@ func TestFailureWithoutChangesIsFree(t *testing.T) {
 func holdTurn(t *testing.T, db *DB) (release chan struct{}) {
 	release = make(chan struct{})
 	held := make(chan struct{})
-	go db.group.exclusively(t.Context(), func() error {
+	go embeddedIn(db).group.exclusively(t.Context(), func() error {
 		close(held)
 		<-release
 		return nil
@@ -138,9 +138,9 @@ func holdTurn(t *testing.T, db *DB) (release chan struct{}) {
 
 func waitForQueue(db *DB, length int) {
 	for {
-		db.group.mu.Lock()
-		n := len(db.group.queue)
-		db.group.mu.Unlock()
+		embeddedIn(db).group.mu.Lock()
+		n := len(embeddedIn(db).group.queue)
+		embeddedIn(db).group.mu.Unlock()
 		if n == length {
 			return
 		}

@@ -12,10 +12,10 @@ const idRandomBits = 11
 // IDAt returns the lowest row id that NewID can have returned at a time.
 func IDAt(t time.Time) int64 { return t.UnixMicro() << idRandomBits }
 
-// NewID returns a row id: positive, and in the order of time to the microsecond. The low bits are random, so that two
+// NewID returns a row id: positive, and in the order of time to the microsecond, by the clock of the database. The low bits are random, so that two
 // servers at one instant hardly ever take the same; the primary key catches it when they do.
-func NewID() int64 {
+func (db *DB) NewID() int64 {
 	var r [2]byte
 	rand.Read(r[:])
-	return IDAt(time.Now()) | int64(binary.BigEndian.Uint16(r[:])&(1<<idRandomBits-1))
+	return IDAt(db.Now()) | int64(binary.BigEndian.Uint16(r[:])&(1<<idRandomBits-1))
 }

@@ -7,24 +7,25 @@ import (
 	"sync"
 )
 
-// pool is the connections that read. The one used last is given out first, since its page cache is warm.
-type pool struct {
-	connect func() (*conn, error)
+// pool is connections that are taken and put back. The one used last is given out first, since its caches are warm.
+type pool[C interface{ close() error }] struct {
+	connect func(context.Context) (C, error)
 	// places has room for each connection that may be in use; closed is closed with the pool.
 	places chan struct{}
 	closed chan struct{}
 
 	mu   sync.Mutex
-	idle []*conn
+	idle []C
 }
 
-func (p *pool) init(size int, connect func() (*conn, error)) {
+func (p *pool[C]) init(size int, connect func(context.Context) (C, error)) {
 	p.connect, p.places, p.closed = connect, make(chan struct{}, size), make(chan struct{})
 }
 
-func (p *pool) take(ctx context.Context) (*conn, error) {
+func (p *pool[C]) take(ctx context.Context) (c C, err error) {
+	var none C
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return none, err
 	}
 	select {
 	case p.places <- struct{}{}:
@@ -32,23 +33,24 @@ func (p *pool) take(ctx context.Context) (*conn, error) {
 		select {
 		case p.places <- struct{}{}:
 		case <-p.closed:
-			return nil, ErrClosed
+			return none, ErrClosed
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return none, ctx.Err()
 		}
 	}
-	c, err := p.pop()
+	c, err = p.pop(ctx)
 	if err != nil {
 		<-p.places
-		return nil, err
+		return none, err
 	}
 	return c, nil
 }
 
-func (p *pool) pop() (*conn, error) {
+func (p *pool[C]) pop(ctx context.Context) (C, error) {
+	var none C
 	select {
 	case <-p.closed:
-		return nil, ErrClosed
+		return none, ErrClosed
 	default:
 	}
 	p.mu.Lock()
@@ -59,14 +61,14 @@ func (p *pool) pop() (*conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	c, err := p.connect()
+	c, err := p.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open the database to read: %w", err)
+		return none, fmt.Errorf("open a connection to the database: %w", err)
 	}
 	return c, nil
 }
 
-func (p *pool) put(c *conn) {
+func (p *pool[C]) put(c C) {
 	p.mu.Lock()
 	p.idle = append(p.idle, c)
 	p.mu.Unlock()
@@ -74,7 +76,7 @@ func (p *pool) put(c *conn) {
 }
 
 // close waits until no connection is in use and closes them all.
-func (p *pool) close() error {
+func (p *pool[C]) close() error {
 	close(p.closed)
 	for range cap(p.places) {
 		p.places <- struct{}{}
@@ -87,4 +89,28 @@ func (p *pool) close() error {
 	}
 	p.idle = nil
 	return errors.Join(errs...)
+}
+
+// discard gives up a connection that is no longer good, in place of putting it back, and all that are idle with it: what
+// ended one has likely ended the others.
+func (p *pool[C]) discard(c C) {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	c.close()
+	for _, other := range idle {
+		other.close()
+	}
+	<-p.places
+}
+
+// inUse is how many connections are used at the moment.
+func (p *pool[C]) inUse() int { return len(p.places) }
+
+// open is how many connections there are.
+func (p *pool[C]) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) + len(p.places)
 }

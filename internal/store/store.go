@@ -12,11 +12,11 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Options tunes a database. The zero value is right for a server.
@@ -25,6 +25,9 @@ type Options struct {
 	Readers int
 	// CacheBytes bounds the memory for pages of all connections together. 0 means 32 MiB.
 	CacheBytes int64
+	// BeforeCommit is of tests. It is called before each commit of PostgreSQL with the number of times that the transaction was
+	// run before; an error has the transaction run again.
+	BeforeCommit func(attempt int) error
 }
 
 const (
@@ -54,17 +57,14 @@ const writerCacheShares = 4
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	group       group
-	readers     pool
-	nested      pool
-	ckpt        checkpointer
-	subscribers subscribers
+	engine
+	subscribers *subscribers
 
 	closing  sync.Once
 	closeErr error
 }
 
-// Open opens the database of a data folder, makes it if there is none, and brings its schema up to date. The folder is
+// Open opens the SQLite database of a data folder, makes it if there is none, and brings its schema up to date. The folder is
 // made too, but not its parent. The caller holds the folder's lock; see LockDir. Errors are one line for the operator;
 // among them ErrCorrupt (the file is no database), ErrNewerSchema, ErrReadOnly, ErrDiskFull and fs.ErrNotExist.
 func Open(ctx context.Context, dir string, o Options) (*DB, error) {
@@ -72,79 +72,32 @@ func Open(ctx context.Context, dir string, o Options) (*DB, error) {
 }
 
 func open(ctx context.Context, dir string, o Options, migrations fs.FS) (*DB, error) {
-	db, err := openFolder(ctx, dir, o, migrations)
+	e, err := openSQLite(ctx, dir, o, migrations)
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
-	return db, nil
+	return newDB(e), nil
 }
 
-func openFolder(ctx context.Context, dir string, o Options, migrations fs.FS) (*DB, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	path, err := prepareFolder(dir)
-	if err != nil {
-		return nil, err
-	}
-	writer, err := connect(path, roleWriter, o.cachePerConnection()*writerCacheShares)
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(writer, migrations); err != nil {
-		return nil, errors.Join(err, writer.close())
-	}
-	copier, err := connect(path, roleCheckpointer, checkpointerCache)
-	if err != nil {
-		return nil, errors.Join(err, writer.close())
-	}
-	db := &DB{}
-	reader := func() (*conn, error) { return connect(path, roleReader, o.cachePerConnection()) }
-	db.readers.init(o.readers(), reader)
-	db.nested.init(nestedReaders, reader)
-	db.ckpt.init(copier, &db.group)
-	db.group.init(writer, &db.subscribers, db.ckpt.committed)
-	db.ckpt.start()
-	return db, nil
+func newDB(e engine) *DB {
+	db := &DB{engine: e, subscribers: &subscribers{}}
+	return db
 }
 
-// Close waits for running transactions, ends the database's goroutine and closes the file. Transactions that begin later
-// fail with ErrClosed. Calling it again returns the same.
+// Close waits for running transactions, ends the database's goroutines and closes the connections. Transactions that begin
+// later fail with ErrClosed. Calling it again returns the same.
 func (db *DB) Close() error {
-	db.closing.Do(func() {
-		db.closeErr = errors.Join(db.readers.close(), db.nested.close(), db.ckpt.close(), db.group.close())
-	})
+	db.closing.Do(func() { db.closeErr = db.engine.close() })
 	return db.closeErr
 }
 
 // View runs fn in a transaction that only reads. All its statements see the state at its first one, and with it every
 // Update that had returned before. fn runs on the caller's goroutine and must not keep tx. ctx bounds the wait for a
-// connection; fn, once it runs, is not interrupted. A View inside a View can wait for itself forever: don't nest them, except
-// with a context of Within. Errors are fn's own, those of its statements, ctx's, and ErrClosed.
+// connection; fn, once it runs, is not interrupted. fn runs more than once where the connection to the database was lost. A View
+// inside a View can wait for itself forever: don't nest them, except with a context of Within. Errors are fn's own, those of its
+// statements, ctx's, ErrUnavailable and ErrClosed.
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
-	from := &db.readers
-	if ctx.Value(within{}) != nil {
-		from = &db.nested
-	}
-	c, err := from.take(ctx)
-	if err != nil {
-		return err
-	}
-	defer from.put(c)
-	if err := c.run(stmtBegin); err != nil {
-		return fmt.Errorf("begin to read: %w", translate(err))
-	}
-	tx := &Tx{c: c}
-	defer func() {
-		tx.end()
-		if c.run(stmtCommit) != nil { // Nothing was written, so nothing is lost; but the next BEGIN needs an end of this.
-			c.run(stmtRollback)
-		}
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return tx.err
+	return db.engine.view(ctx, ctx.Value(within{}) != nil, fn)
 }
 
 // nestedReaders is how many connections are kept for Views within transactions. These read little, and begin no View.
@@ -159,12 +112,58 @@ func Within(ctx context.Context) context.Context { return context.WithValue(ctx,
 // Update runs fn in a transaction and returns nil once its changes are durable. When fn returns an error or panics,
 // nothing of it is kept, and Update returns the error or panics with the same value.
 //
-// Concurrent Updates may be made durable together. They run one after the other, each seeing what the earlier ones did;
-// one that fails doesn't touch the others. But when making them durable fails (ErrDiskFull, ErrIO), all of them fail.
+// Concurrent Updates have the effect that they would have one after the other, each seeing what the earlier ones did; one that
+// fails doesn't touch the others. With SQLite they do run one after the other, and are made durable together: when that fails
+// (ErrDiskFull, ErrIO), all of them fail. With PostgreSQL they run side by side, and one that another came in the way of runs
+// again.
 //
 // fn may run more than once and must touch nothing but tx and variables that it sets anew each time; it must not use the
 // DB, and must not keep tx. When ctx ends before fn runs, fn doesn't run and the error is ctx's; afterwards ctx doesn't
-// matter. Errors are fn's own, those of its statements, of the commit, ctx's, and ErrClosed.
+// matter. Errors are fn's own, those of its statements, of the commit, ctx's, ErrUnavailable and ErrClosed. After ErrUnavailable the
+// changes may have been kept or not: who asked for them asks again.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.group.update(ctx, fn)
+	return db.engine.update(ctx, func(tx *Tx) error {
+		tx.subscribers = db.subscribers
+		return fn(tx)
+	})
 }
+
+// Fresh returns once this process's subscribers were told of every change that any process had committed when it was called, so
+// that what it remembers is no older than that. Who shares a database with others calls it before a request is looked at. Many
+// calls at once share one look at the database. Errors are ctx's, ErrUnavailable and ErrClosed.
+func (db *DB) Fresh(ctx context.Context) error { return db.engine.fresh(ctx) }
+
+// Now is the time by the clock of the database, which all processes that share it go by; SQLite's is this process's own.
+func (db *DB) Now() time.Time { return time.Now().Add(db.engine.offset()) }
+
+// Check has the engine verify the structure of the database and the references between rows, as far as it doesn't see to them
+// by itself. It tells fault of each thing that is wrong. The error is one that keeps it from going on.
+func (db *DB) Check(ctx context.Context, fault func(string)) error {
+	return db.engine.check(ctx, fault)
+}
+
+// Scrub removes from the disk what was deleted from the named tables. SQLite copies all changes into the database file, in which
+// deleted content is overwritten with zeros, and empties the log of changes; PostgreSQL writes the tables anew. Updates may wait
+// meanwhile, and it waits for the Views that have begun.
+func (db *DB) Scrub(ctx context.Context, tables ...string) error { return db.engine.scrub(ctx, tables) }
+
+// Prepare has the database say whether it understands a statement, without running it.
+func (db *DB) Prepare(ctx context.Context, query string) error {
+	return db.engine.understands(ctx, query)
+}
+
+// Ping asks the database for an answer.
+func (db *DB) Ping(ctx context.Context) error { return db.engine.ping(ctx) }
+
+// Stats is what a database is busy with.
+type Stats struct {
+	// Engine is sqlite or postgresql.
+	Engine string
+	// InUse, Open and Max are connections for transactions.
+	InUse, Open, Max int
+	// Retries counts the transactions that ran again, and Queries the round trips to the database. They stay 0 with SQLite.
+	Retries, Queries int64
+}
+
+// Stats tells what the database is busy with.
+func (db *DB) Stats() Stats { return db.engine.stats() }

@@ -17,16 +17,19 @@ import (
 // The first statement that fails ends the transaction, as it does in PostgreSQL: later ones return the same error, and
 // so do View and Update even if the function returns nil. Not finding a row is no failure.
 type Tx struct {
-	c    *conn
-	err  error // of the first statement that failed
-	over bool  // the function has returned
-	open []*Rows
+	session session
+	err     error // of the first statement that failed
+	over    bool  // the function has returned
+	open    []*Rows
 
-	// Of an Update: the batch it is part of, whether it has written, and whether that went behind a savepoint.
-	batch    *batch
-	wrote    bool
-	saved    bool
-	onCommit []func()
+	// Of an Update: what runs after the commit, which topics it touched, and who is told of them.
+	onCommit    []func()
+	topics      []string
+	subscribers *subscribers
+	// Of an Update of SQLite: the batch it is part of, whether it has written, and whether that went behind a savepoint.
+	batch *batch
+	wrote bool
+	saved bool
 }
 
 var errOver = errors.New("the transaction is over")
@@ -34,16 +37,10 @@ var errOver = errors.New("the transaction is over")
 // Exec runs a statement and returns how many rows it inserted, changed or deleted. Errors: ErrUnique, ErrReference,
 // ErrReadOnly in a View, and those of the engine.
 func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
-	s, err := tx.prepare(query)
-	if err != nil {
+	if err := tx.usable(); err != nil {
 		return 0, err
 	}
-	defer tx.c.release(s)
-	values, err := tx.c.bind(args)
-	if err != nil {
-		return 0, tx.fail("run", query, err)
-	}
-	n, err := s.exec(values)
+	n, err := tx.session.exec(tx, query, args)
 	if err != nil {
 		return 0, tx.fail("run", query, err)
 	}
@@ -53,7 +50,7 @@ func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 // Query runs a statement that returns rows. Rows that are not closed are closed when the function returns.
 func (tx *Tx) Query(query string, args ...any) (*Rows, error) {
 	r := &Rows{}
-	if err := r.start(tx, query, args); err != nil {
+	if err := r.start(tx, query, args, false); err != nil {
 		return nil, err
 	}
 	tx.open = append(tx.open, r)
@@ -66,36 +63,18 @@ func (tx *Tx) QueryRow(query string, args ...any) Row {
 }
 
 // OnCommit makes fn run once the changes of the transaction are durable, before Update returns. Across Updates these
-// functions run one at a time and in the order of the commits, so they can keep a cache true. They hold up every other
-// Update: keep them short, and don't use the DB in them. When the function runs again or fails, what it gave is forgotten.
+// functions run one at a time, but those of Updates that ran side by side in any order: a function may forget what is out of date,
+// and not remember what came in its place. They hold up other Updates: keep them short, and don't use the DB in them. When the
+// function runs again or fails, what it gave is forgotten.
 func (tx *Tx) OnCommit(fn func()) {
 	tx.onCommit = append(tx.onCommit, fn)
 }
 
-// prepare returns the statement of a query, with the transaction begun as far as the statement needs it.
-func (tx *Tx) prepare(query string) (*stmt, error) {
-	switch {
-	case tx.over:
-		return nil, errOver
-	case tx.err != nil:
-		return nil, tx.err
+func (tx *Tx) usable() error {
+	if tx.over {
+		return errOver
 	}
-	s, err := tx.c.prepare(query)
-	if err != nil {
-		return nil, tx.fail("prepare", query, err)
-	}
-	if tx.batch == nil {
-		if s.writes && !s.mayRead {
-			tx.c.release(s)
-			return nil, tx.fail("run", query, ErrReadOnly)
-		}
-		return s, nil
-	}
-	if err := tx.batch.ready(tx, s.writes); err != nil {
-		tx.c.release(s)
-		return nil, tx.fail("begin", query, err)
-	}
-	return s, nil
+	return tx.err
 }
 
 // fail notes a statement's error as the transaction's.
@@ -106,6 +85,16 @@ func (tx *Tx) fail(verb, query string, err error) error {
 	}
 	tx.err = fmt.Errorf("%s %q: %w", verb, query, translate(err))
 	return tx.err
+}
+
+// committed does what is to be done after the commit.
+func (tx *Tx) committed() {
+	if len(tx.topics) > 0 {
+		tx.subscribers.tell(tx.topics...)
+	}
+	for _, fn := range tx.onCommit {
+		fn()
+	}
 }
 
 // end closes what the function left open and makes tx unusable.
@@ -120,38 +109,30 @@ func (tx *Tx) end() {
 type Rows struct {
 	tx    *Tx
 	query string
-	s     *stmt // nil once closed
-	rows  driver.Rows
+	rows  cursor // nil once closed
 	row   []driver.Value
 	err   error
 }
 
-func (r *Rows) start(tx *Tx, query string, args []any) error {
-	s, err := tx.prepare(query)
-	if err != nil {
+func (r *Rows) start(tx *Tx, query string, args []any, single bool) error {
+	if err := tx.usable(); err != nil {
 		return err
 	}
-	values, err := tx.c.bind(args)
+	rows, err := tx.session.query(tx, query, args, single)
 	if err != nil {
-		tx.c.release(s)
 		return tx.fail("query", query, err)
 	}
-	rows, err := s.query(values)
-	if err != nil {
-		tx.c.release(s)
-		return tx.fail("query", query, err)
-	}
-	*r = Rows{tx: tx, query: query, s: s, rows: rows, row: s.row(len(rows.Columns()))}
+	*r = Rows{tx: tx, query: query, rows: rows}
 	return nil
 }
 
 // Next goes to the next row and reports whether there is one.
 func (r *Rows) Next() bool {
-	if r.s == nil {
+	if r.rows == nil {
 		return false
 	}
-	err := r.rows.Next(r.row)
-	if err == nil {
+	var err error
+	if r.row, err = r.rows.next(); err == nil {
 		return true
 	}
 	if err != io.EOF {
@@ -165,7 +146,7 @@ func (r *Rows) Next() bool {
 // *float64, types made of these, *any, sql.Scanner, and pointers to pointers for columns that may be NULL. A NULL makes a
 // byte slice nil; other values can't hold it. Byte slices are the caller's own.
 func (r *Rows) Scan(dest ...any) error {
-	if r.s == nil {
+	if r.rows == nil {
 		return errors.New("scan without a row")
 	}
 	return scanRow(r.row, dest)
@@ -176,12 +157,11 @@ func (r *Rows) Err() error { return r.err }
 
 // Close ends the query. Closing again does nothing.
 func (r *Rows) Close() error {
-	if r.s == nil {
+	if r.rows == nil {
 		return nil
 	}
-	err := r.rows.Close()
-	r.tx.c.release(r.s)
-	r.s, r.rows, r.row = nil, nil, nil
+	err := r.rows.close()
+	r.rows, r.row = nil, nil
 	if err != nil && r.err == nil {
 		r.err = r.tx.fail("close rows of", r.query, err)
 	}
@@ -199,7 +179,7 @@ type Row struct {
 // none.
 func (r Row) Scan(dest ...any) error {
 	var rows Rows
-	if err := rows.start(r.tx, r.query, r.args); err != nil {
+	if err := rows.start(r.tx, r.query, r.args, true); err != nil {
 		return err
 	}
 	defer rows.Close()
@@ -212,10 +192,8 @@ func (r Row) Scan(dest ...any) error {
 	if err := rows.Scan(dest...); err != nil {
 		return fmt.Errorf("read the row: %w", err)
 	}
-	if rows.s.writes {
-		// A statement that writes has done so only when it is through with its rows.
-		for rows.Next() {
-		}
+	if err := rows.rows.finish(); err != nil {
+		return r.tx.fail("finish", r.query, err)
 	}
 	rows.Close()
 	return rows.err

@@ -38,10 +38,19 @@ const (
 
 // Options say how a server of one's own works. The zero value is right for most tests.
 type Options struct {
-	// Durable makes the server write its commits to the disk, so that they outlive its end by force. It is slower.
-	Durable bool
+	// Disk keeps the server's files on the disk rather than in memory, so that its fsyncs take their time.
+	Disk bool
 	// Settings are more settings, each as name=value.
 	Settings []string
+}
+
+// parent is the folder that the server's own is made in: one in memory, where there is one.
+func (o Options) parent() string {
+	const memory = "/dev/shm"
+	if info, err := os.Stat(memory); err == nil && info.IsDir() && !o.Disk {
+		return memory
+	}
+	return ""
 }
 
 // Server is a PostgreSQL server. Its address stays the same when it is started again. Its methods may be called by several
@@ -58,16 +67,38 @@ type Server struct {
 	names   int
 }
 
-// shared starts the server that all tests of this process share.
-var shared = sync.OnceValues(func() (*Server, error) { return launch(Options{}) })
+// shared is the server that all tests of this process share, once one asked for it.
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
 
-// Start gives a server that other tests of this process use too, without writing to the disk what need not outlive it. A
+// Tests is what runs the tests of a package, a *testing.M.
+type Tests interface{ Run() int }
+
+// Around ends the shared server after the tests, for packages that look for what is left behind.
+func Around(m Tests) Tests { return around{m} }
+
+type around struct{ Tests }
+
+// Run runs the tests.
+func (a around) Run() int {
+	code := a.Tests.Run()
+	if s := shared.server; s != nil {
+		s.end(syscall.SIGQUIT)
+		s.keeper.Close()
+	}
+	return code
+}
+
+// Start gives a server that other tests of this process use too. A
 // test is skipped where no PostgreSQL is installed, unless test/setup is to have installed it.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := shared()
-	refuse(t, err)
-	return s
+	shared.once.Do(func() { shared.server, shared.err = launch(Options{}) })
+	refuse(t, shared.err)
+	return shared.server
 }
 
 // StartOwn starts a server that is the test's own, and ends with it.
@@ -105,7 +136,7 @@ func launch(o Options) (_ *Server, err error) {
 	if s.as, err = credential(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp("", "coffer-postgres-*"); err != nil {
+	if s.dir, err = os.MkdirTemp(o.parent(), "coffer-postgres-*"); err != nil {
 		return nil, err
 	}
 	if s.keeper, err = keep(s.dir); err != nil {

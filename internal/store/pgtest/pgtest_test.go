@@ -25,7 +25,7 @@ func TestDatabases(t *testing.T) {
 // TestEnds ends a server in all ways and starts it again: what was committed is there each time.
 func TestEnds(t *testing.T) {
 	t.Parallel()
-	s := pgtest.StartOwn(t, pgtest.Options{Durable: true})
+	s := pgtest.StartOwn(t, pgtest.Options{Disk: true})
 	database := s.Database(t)
 	s.Query(t, database, `CREATE TABLE item (id BIGINT)`)
 	for i, end := range []func(testing.TB){s.Stop, s.StopAtOnce, s.Kill} {

@@ -62,9 +62,6 @@ type process struct {
 func (s *Server) start() error {
 	args := []string{"-D", s.data(), "-p", strconv.Itoa(s.port)}
 	settings := []string{"listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "logging_collector=off"}
-	if !s.options.Durable {
-		settings = append(settings, "fsync=off", "full_page_writes=off")
-	}
 	for _, setting := range append(settings, s.options.Settings...) {
 		args = append(args, "-c", setting)
 	}

@@ -15,11 +15,22 @@ import (
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
-// Open opens the database in a folder beside its store, which explains nothing.
-func Open(t testing.TB, folder string) *sql.DB {
+// Open opens a database of the store's schema beside the store, which explains nothing.
+func Open(t testing.TB) *sql.DB {
 	t.Helper()
+	folder := t.TempDir()
+	s, err := store.Open(t.Context(), folder, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	location := url.URL{Scheme: "file", Path: filepath.Join(folder, store.FileName), RawQuery: "vfs=unix-excl"}
 	db, err := sql.Open("sqlite", location.String())
 	if err != nil {
@@ -160,9 +171,16 @@ var foreign = map[string]*regexp.Regexp{
 	"SQLite's parameters":   regexp.MustCompile(`\?[0-9]*`),
 }
 
-// ForPostgreSQL wants no statement to use what PostgreSQL reserves or doesn't know.
+// ForPostgreSQL wants PostgreSQL to take every statement, and none to use what it reserves or takes for something else.
 func ForPostgreSQL(t *testing.T, statements []string) {
 	t.Helper()
+	db := storetest.OpenShared(t, t.TempDir(), store.Options{})
+	defer db.Close()
+	for _, query := range statements {
+		if err := db.Prepare(t.Context(), query); err != nil {
+			t.Errorf("%s\n\t%v", query, err)
+		}
+	}
 	for _, query := range statements {
 		for what, pattern := range foreign {
 			if found := pattern.FindString(query); found != "" {

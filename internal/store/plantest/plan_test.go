@@ -57,7 +57,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	db := Open(t, dir)
+	db := Open(t)
 	for query, want := range map[string]string{
 		"SELECT name FROM account WHERE id = $1":                                                           "",
 		"SELECT id FROM account WHERE id > $1 ORDER BY id LIMIT $2":                                        "",

@@ -37,7 +37,6 @@ func Run(t *testing.T, opener Opener) {
 		{"goexit", testGoexit},
 		{"on commit", testOnCommit},
 		{"touch", testTouch},
-		{"poll", testPoll},
 		{"cancelled before", testCancelledBefore},
 		{"cancelled while waiting", testCancelledWaiting},
 		{"cancelled after", testCancelledAfter},
@@ -48,6 +47,11 @@ func Run(t *testing.T, opener Opener) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, opener) })
 	}
+}
+
+// RunShared runs the suite of engines whose databases several processes use at once.
+func RunShared(t *testing.T, opener Opener) {
+	t.Run("changes of others", func(t *testing.T) { testFresh(t, opener) })
 }
 
 // openTable opens a database with an empty table item.

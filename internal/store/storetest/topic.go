@@ -57,8 +57,8 @@ func testTouch(t *testing.T, opener Opener) {
 	wantTopics(t, "after a rollback", heard.take())
 }
 
-// testPoll: a second server hears of each change by polling, once.
-func testPoll(t *testing.T, opener Opener) {
+// testFresh: a second server hears of each change before it goes on, once.
+func testFresh(t *testing.T, opener Opener) {
 	open := opener(t)
 	one, two := open(), open()
 	t.Cleanup(func() {
@@ -67,14 +67,14 @@ func testPoll(t *testing.T, opener Opener) {
 		}
 	})
 	heard := subscribe(two)
-	poll := func() []string {
+	look := func() []string {
 		t.Helper()
-		if err := two.Poll(t.Context()); err != nil {
+		if err := two.Fresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		return heard.take()
 	}
-	wantTopics(t, "nothing changed", poll())
+	wantTopics(t, "nothing changed", look())
 	touch := func(topics ...string) {
 		t.Helper()
 		update(t, one, func(tx *store.Tx) error {
@@ -87,11 +87,11 @@ func testPoll(t *testing.T, opener Opener) {
 		})
 	}
 	touch("a", "b")
-	wantTopics(t, "two changes", poll(), "a", "b")
-	wantTopics(t, "no more", poll())
+	wantTopics(t, "two changes", look(), "a", "b")
+	wantTopics(t, "no more", look())
 	touch("a")
 	touch("a")
-	wantTopics(t, "one topic twice", poll(), "a")
+	wantTopics(t, "one topic twice", look(), "a")
 	touch("c", "a")
-	wantTopics(t, "a new topic and an old one", poll(), "a", "c")
+	wantTopics(t, "a new topic and an old one", look(), "a", "c")
 }

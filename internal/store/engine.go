@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"time"
+)
+
+// engine is what the databases do each in its own way: SQLite in sqlite.go, PostgreSQL in postgres.go.
+type engine interface {
+	// view and update are those of DB; nested says that the View is made within another transaction.
+	view(ctx context.Context, nested bool, fn func(*Tx) error) error
+	update(ctx context.Context, fn func(*Tx) error) error
+	// fresh returns once the subscribers were told of every change that had committed when it was called.
+	fresh(ctx context.Context) error
+	// offset is how far the clock of the database is ahead of this process's.
+	offset() time.Duration
+	check(ctx context.Context, fault func(string)) error
+	scrub(ctx context.Context, tables []string) error
+	ping(ctx context.Context) error
+	understands(ctx context.Context, query string) error
+	stats() Stats
+	close() error
+}
+
+// session runs the statements of one transaction. Errors are the engine's own, which translate knows.
+type session interface {
+	exec(tx *Tx, query string, args []any) (rowsAffected int64, err error)
+	// query runs a statement that returns rows. single says that no more than the first of them is of interest.
+	query(tx *Tx, query string, args []any, single bool) (cursor, error)
+}
+
+// cursor is the rows of a query that were not read yet.
+type cursor interface {
+	// next returns a row, which is good until the next call, or io.EOF.
+	next() ([]driver.Value, error)
+	// finish is told that no more rows are wanted of a statement that may write, and sees that it writes all.
+	finish() error
+	close() error
+}
