@@ -35,7 +35,7 @@ type Client struct {
 	changed map[string]string
 }
 
-// answer is a response that was read whole.
+// Answer is a response that was read whole.
 type Answer struct {
 	Status int
 	Header http.Header

@@ -249,11 +249,16 @@ func (c *checker) listed(op *Op) {
 			tags[i.Tag] = i.Digest
 		}
 	}
-	for tag, digest := range tags {
-		c.add("tag", tag, op, see, digest, true)
+	for _, i := range op.Images {
+		if i.Tag != "" {
+			c.add("tag", i.Tag, op, see, i.Digest, true)
+		}
 	}
 	for digest := range images {
 		c.add("image", digest, op, see, there, true)
+	}
+	if op.Partial {
+		return
 	}
 	for o, l := range c.all[op.Repository] {
 		switch {

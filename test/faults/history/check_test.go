@@ -31,6 +31,8 @@ func inFixed(op history.Op) history.Op { op.Repository = fixed; return op }
 
 func refused(op history.Op) history.Op { op.Outcome = history.Refused; return op }
 
+func partial(op history.Op) history.Op { op.Partial = true; return op }
+
 func list(begin, end int, images ...history.Named) history.Op {
 	op := at(begin, end, history.List, "", "")
 	op.Images = images
@@ -57,6 +59,9 @@ var cases = []struct {
 	{"lost image", "acknowledged", []history.Op{at(1, 2, history.PushImage, "", "a"), at(3, 4, history.ReadImage, "", "a")}},
 	{"image lost in a list", "acknowledged", []history.Op{at(1, 2, history.PushImage, "", "a"), list(3, 4)}},
 	{"lost layer", "acknowledged", []history.Op{at(1, 2, history.PushLayer, "", "a"), at(3, 4, history.ReadLayer, "", "a")}},
+	{"not in a part of a list", "", []history.Op{at(1, 2, history.PushTag, "t", "a"), partial(list(3, 4))}},
+	{"twice in a list", "", []history.Op{at(1, 2, history.PushTag, "t", "a"), at(3, 6, history.PushTag, "t", "b"),
+		list(3, 6, history.Named{Tag: "t", Digest: "a"}, history.Named{Tag: "t", Digest: "b"})}},
 	{"read while it is pushed", "", []history.Op{at(1, 4, history.PushImage, "", "a"), at(2, 3, history.ReadImage, "", "a")}},
 	{"read before it is pushed", "there", []history.Op{found(at(1, 2, history.ReadImage, "", "a")), at(3, 4, history.PushImage, "", "a")}},
 	{"seen, then not, during the push", "acknowledged", []history.Op{at(1, 10, history.PushImage, "", "a"), found(at(2, 3, history.ReadImage, "", "a")),

@@ -75,8 +75,9 @@ type Op struct {
 	// Got is the digest of the bytes that ReadImage and ReadLayer got, or ReadTag got with the manifest; empty if no bytes
 	// were asked for.
 	Got string
-	// Images is what List got.
-	Images []Named
+	// Images is what List got. Partial says that there are more.
+	Images  []Named
+	Partial bool
 	// Sent, Acked and Offset are for Resume: how many bytes were sent, and of these were acknowledged, and the answer.
 	Sent, Acked, Offset int64
 
@@ -160,6 +161,21 @@ func (l *Log) End(op *Op, answered func(*Op)) {
 		answered(op)
 	}
 	op.End = l.Now()
+}
+
+// Note says more about a request whose outcome stays unknown.
+func (l *Log) Note(op *Op, answer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	op.Answer = answer
+}
+
+// Add notes a request that ends now, with its begin and outcome.
+func (l *Log) Add(op Op) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	op.End = l.Now()
+	l.ops = append(l.ops, &op)
 }
 
 // Ops is a copy of what was noted so far.

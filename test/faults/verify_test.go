@@ -1,0 +1,48 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// verify reads everything that was ever pushed, once all is well again: by each way all lists and tags, and by a way that is
+// drawn all images and layers. What is read goes to the history like all else. An answer that doesn't come is a fault now.
+func (l *load) verify(seed uint64) {
+	l.t.Helper()
+	began := time.Now()
+	work := make(chan func(*worker))
+	var all sync.WaitGroup
+	for i := range 8 {
+		w := &worker{load: l, name: "verifier", r: rand.New(rand.NewPCG(seed, uint64(200+i)))}
+		all.Go(func() {
+			for do := range work {
+				do(w)
+			}
+		})
+	}
+	quiet := l.answers.failures()
+	n := 0
+	for _, repository := range repositories {
+		images, layers, tags := l.known.everything(repository)
+		for _, e := range l.entries {
+			work <- func(w *worker) { w.listBy(e, repository) }
+			for _, tag := range tags {
+				work <- func(w *worker) { w.readTagBy(e, repository, tag) }
+			}
+		}
+		for _, digest := range images {
+			work <- func(w *worker) { w.readImage(repository, digest) }
+		}
+		for _, digest := range layers {
+			work <- func(w *worker) { w.readLayer(repository, digest) }
+		}
+		n += len(images) + len(layers) + len(tags)
+	}
+	close(work)
+	all.Wait()
+	if failed := l.answers.failures() - quiet; failed > 0 {
+		l.t.Errorf("%d requests were not answered though all is well again", failed)
+	}
+	l.t.Logf("verified %d images, layers and tags in %v", n, time.Since(began).Round(time.Millisecond))
+}
