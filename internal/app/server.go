@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/job"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/ociserver"
@@ -30,7 +30,6 @@ import (
 	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
-	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // drainTimeout is how long a stopping server waits for requests that are under way.
@@ -41,8 +40,10 @@ type Options struct {
 	Log *slog.Logger
 	// Evaluate replaces the policies; nil is the real ones.
 	Evaluate func(policy.Request) policy.Decision
-	// Now is the clock; nil is time.Now.
+	// Now is the clock; nil is that of the database, by which all servers that share it go.
 	Now func() time.Time
+	// MachineClock is this machine's clock; nil is time.Now.
+	MachineClock func() time.Time
 	// Roots vouch for the servers that are spoken to; nil is the system's, among them those of SSL_CERT_FILE.
 	Roots *x509.CertPool
 	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
@@ -51,6 +52,8 @@ type Options struct {
 	Watch kms.Watch
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
+
+	blobs *blobMetrics
 }
 
 // Server is a running server.
@@ -58,15 +61,18 @@ type Server struct {
 	Registry *registry.Registry
 	Services []*awsapi.Service
 
-	config     Config
-	log        *slog.Logger
-	state      *state
-	trail      *audit.Log
-	federation *federation.Verifier
-	public     *http.Server
-	tls        *tlsSide // nil without TLS
-	admin      *http.Server
-	control    *http.Server
+	config      Config
+	log         *slog.Logger
+	state       *state
+	trail       *audit.Log
+	work        *job.Runner
+	jobMetrics  jobMetrics
+	blobMetrics *blobMetrics
+	federation  *federation.Verifier
+	public      *http.Server
+	tls         *tlsSide // nil without TLS
+	admin       *http.Server
+	control     *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
@@ -101,6 +107,8 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
+	o.blobs = newBlobMetrics()
+	s.blobMetrics = o.blobs
 	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}
@@ -108,6 +116,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 		o.Now = s.state.db.Now
 	}
 	s.now = o.Now
+	s.work = s.newRunner()
 	if err := s.build(ctx, o); err != nil {
 		return err
 	}
@@ -168,6 +177,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
+	proxies, err := access.ParseProxies(c.TrustedProxy)
+	if err != nil {
+		return err
+	}
 	trailKey, err := st.trailKey()
 	if err != nil {
 		return err
@@ -204,10 +217,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
-		Regions: c.Region, Fresh: st.fresh, Log: s.log, Now: o.Now})
+		Regions: c.Region, Proxies: proxies, Fresh: st.fresh, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
 		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous,
-		Fresh: st.fresh, Log: s.log})
+		Proxies: proxies, Fresh: st.fresh, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
@@ -269,10 +282,6 @@ const usageInterval = 5 * time.Second
 // pollInterval is how often a server looks for what others changed, such as policies and keys.
 const pollInterval = 500 * time.Millisecond
 
-// rewrapInterval is how often it is looked whether keys of repositories are to be wrapped anew, which costs nothing unless a
-// customer key changed.
-const rewrapInterval = time.Second
-
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
 	ctx := s.ending
@@ -286,17 +295,11 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "destroy expired material of keys", s.expireMaterial) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "rotate keys", s.rotateKeys) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
-	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
-	s.running.Go(func() {
-		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.
-		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
-		s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans)
-	})
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
+	s.running.Go(func() { s.startOrphans(ctx) })
+	for _, j := range s.jobs() {
+		s.running.Go(func() { s.work.Run(ctx, j) })
+	}
 	if s.tls != nil {
 		s.refreshTLS(ctx)
 	}
@@ -332,53 +335,13 @@ func (s *Server) attempt(ctx context.Context, what string, work func(context.Con
 	}
 }
 
-func (s *Server) sweepOnce(ctx context.Context) error {
-	swept, err := s.Registry.Sweep(ctx, s.recordReferrer)
-	if swept != (registry.Swept{}) {
-		s.log.Info("swept", "uploads", swept.Uploads, "layers", swept.Layers, "referrers", swept.Referrers,
-			"repositories", swept.Repositories, "objects", swept.Objects)
-	}
-	return err
-}
-
-// rewrapOnce wraps the keys of repositories anew whose customer keys have new material.
-func (s *Server) rewrapOnce(ctx context.Context) error {
-	done, err := s.Registry.Rewrap(ctx, func(done, left int64) {
-		s.log.Info("wrapped keys of repositories anew", "done", done, "left", left)
-	})
-	if done > 0 && err == nil {
-		s.log.Info("the keys of all repositories are wrapped with current material", "wrapped", done)
-	}
-	return err
-}
-
-func (s *Server) sweepOrphans(ctx context.Context) error {
-	n, err := s.Registry.SweepOrphans(ctx)
-	if n > 0 {
-		s.log.Info("swept orphans", "objects", n)
-	}
-	return err
-}
-
-// recordReferrer leaves the record of a referrer that the service itself deleted, since its subject is gone.
-func (s *Server) recordReferrer(tx *store.Tx, id registry.ID, repository string, digest oci.Digest) error {
-	parameters := audit.AppendString([]byte(`{"repositoryName":`), repository)
-	parameters = audit.AppendString(append(parameters, `,"imageIds":[{"imageDigest":`...), string(digest))
-	parameters = append(parameters, `}]}`...)
-	return s.trail.Append(tx, &audit.Record{
-		Identity: audit.Identity{Type: "AWSService", InvokedBy: "ecr.amazonaws.com"}, Time: s.now(),
-		Source: "ecr.amazonaws.com", Name: "BatchDeleteImage", Region: id.Region, SourceIP: "ecr.amazonaws.com",
-		UserAgent: "ecr.amazonaws.com", Parameters: parameters, RequestID: audit.NewUUID(), Account: id.Account,
-		Resources: []audit.Resource{{ARN: arn.Repository(id.Region, id.Account, repository).String(), Account: id.Account, Type: "AWS::ECR::Repository"}},
-	})
-}
-
 // Failed gives the error that ended the server, if something other than Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop stops accepting, lets requests finish for a while, writes what is still to be written, and releases everything.
 func (s *Server) Stop() error {
 	s.stopping.Store(true)
+	s.awaitDrained()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := s.public.Shutdown(ctx)
@@ -392,6 +355,21 @@ func (s *Server) Stop() error {
 	default:
 	}
 	return err
+}
+
+// awaitDrained goes on serving for as long as load balancers may take to find out that the server is about to stop. What fails
+// meanwhile ends it at once.
+func (s *Server) awaitDrained() {
+	if s.config.DrainDelay == 0 {
+		return
+	}
+	delay := time.NewTimer(s.config.DrainDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case err := <-s.failed:
+		s.failed <- err
+	}
 }
 
 // release gives up what Start took, as far as it came.

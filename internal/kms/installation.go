@@ -193,7 +193,7 @@ func (k *Keyring) wrappingKey(tx *store.Tx) (seal.Key, error) {
 	defer k.mu.RUnlock()
 	key, ok := k.wrapping[r.ID]
 	if !ok {
-		k.stale.Store(true)
+		k.made.Add(1)
 		return seal.Key{}, errChanged
 	}
 	return key, nil

@@ -143,7 +143,7 @@ func (x *exchange) internal(err error) *response {
 func (x *exchange) challenge() *response {
 	return &response{
 		status: http.StatusUnauthorized, contentType: "text/plain; charset=utf-8", body: []byte("Not Authorized\n"),
-		challenge: `Basic realm="` + scheme(x.r.TLS) + "://" + headerText(x.r.Host) + `/",service="ecr.amazonaws.com"`,
+		challenge: `Basic realm="` + scheme(x.entry.Secure) + "://" + headerText(x.r.Host) + `/",service="ecr.amazonaws.com"`,
 		code:      "UNAUTHORIZED", message: "Not Authorized",
 	}
 }

@@ -111,13 +111,13 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 		return nil, fmt.Errorf("the database's URL %w", err)
 	}
 	e := &postgres{config: config, beforeCommit: o.BeforeCommit}
-	db := newDB(e)
+	db := newDB(e, o)
 	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, migrations) }); err != nil {
 		return nil, e.openError(err)
 	}
 	e.conns.init(connections, e.connect)
 	e.nested.init(nestedReaders, e.connect)
-	e.watch.init(e, db.subscribers)
+	e.watch.init(e, db.subscribers, db.clock)
 	if err := e.fresh(ctx); err != nil {
 		return nil, errors.Join(e.openError(err), db.Close())
 	}
@@ -305,7 +305,7 @@ func (e *postgres) ping(ctx context.Context) error {
 
 func (e *postgres) stats() Stats {
 	return Stats{Engine: "postgresql", InUse: e.conns.inUse(), Open: e.conns.open(), Max: cap(e.conns.places),
-		Retries: e.retries.Load(), Queries: e.queries.Load()}
+		Retries: e.retries.Load(), Queries: e.queries.Load(), ClockAhead: e.offset()}
 }
 
 // check looks for what PostgreSQL itself says is out of order; it sees to references by itself.

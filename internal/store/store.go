@@ -25,6 +25,8 @@ type Options struct {
 	Readers int
 	// CacheBytes bounds the memory for pages of all connections together. 0 means 32 MiB.
 	CacheBytes int64
+	// Clock is the machine's clock; nil is time.Now.
+	Clock func() time.Time
 	// BeforeCommit is of tests. It is called before each commit of PostgreSQL with the number of times that the transaction was
 	// run before; an error has the transaction run again.
 	BeforeCommit func(attempt int) error
@@ -59,6 +61,7 @@ const writerCacheShares = 4
 type DB struct {
 	engine
 	subscribers *subscribers
+	clock       func() time.Time
 
 	closing  sync.Once
 	closeErr error
@@ -76,11 +79,14 @@ func open(ctx context.Context, dir string, o Options, migrations fs.FS) (*DB, er
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
-	return newDB(e), nil
+	return newDB(e, o), nil
 }
 
-func newDB(e engine) *DB {
-	db := &DB{engine: e, subscribers: &subscribers{}}
+func newDB(e engine, o Options) *DB {
+	db := &DB{engine: e, subscribers: &subscribers{}, clock: o.Clock}
+	if db.clock == nil {
+		db.clock = time.Now
+	}
 	return db
 }
 
@@ -134,7 +140,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 func (db *DB) Fresh(ctx context.Context) error { return db.engine.fresh(ctx) }
 
 // Now is the time by the clock of the database, which all processes that share it go by; SQLite's is this process's own.
-func (db *DB) Now() time.Time { return time.Now().Add(db.engine.offset()) }
+func (db *DB) Now() time.Time { return db.clock().Add(db.engine.offset()) }
 
 // Check has the engine verify the structure of the database and the references between rows, as far as it doesn't see to them
 // by itself. It tells fault of each thing that is wrong. The error is one that keeps it from going on.
@@ -163,6 +169,8 @@ type Stats struct {
 	InUse, Open, Max int
 	// Retries counts the transactions that ran again, and Queries the round trips to the database. They stay 0 with SQLite.
 	Retries, Queries int64
+	// ClockAhead is how far the database's clock is ahead of this process's.
+	ClockAhead time.Duration
 }
 
 // Stats tells what the database is busy with.
