@@ -162,3 +162,6 @@ func (s *Server) Errors() (lines []string) {
 	}
 	return lines
 }
+
+// Ended is closed when the process is gone.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
