@@ -193,7 +193,7 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
 }
 
 func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) error {
@@ -201,7 +201,7 @@ func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) er
 	if nested {
 		from = &e.nested
 	}
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
 }
 
 // Between attempts it waits for a random time of at most pauseMin, and twice as long each time, up to pauseMax.
@@ -211,7 +211,7 @@ const (
 )
 
 // persist makes attempts until one says not to go on, for as long as patience lasts.
-func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool, err error)) error {
+func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt func(n int) (again bool, err error)) error {
 	begun := time.Now()
 	pause := pauseMin
 	for n := 0; ; n++ {
