@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/ecrtext"
 	"github.com/coffer-registry/coffer/test/client"
 )
 
@@ -24,8 +25,8 @@ type answers struct {
 // mostUnexpected bounds what is kept.
 const mostUnexpected = 30
 
-// note looks at one answer. A server that can't do what it is asked for says so with 503 and a reason; a proxy whose servers
-// don't answer may also say 502 or 504 in its own words.
+// note looks at one answer. A server that can't do what it is asked for says so with 503 and a reason, or in ECR's protocol that
+// the tags changed; a proxy whose servers don't answer may also say 502 or 504 in its own words.
 func (n *answers) note(at time.Duration, via string, e entry, a client.Answer, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,6 +48,7 @@ func (n *answers) note(at time.Duration, via string, e entry, a client.Answer, e
 	own := a.Code() != "" || a.Header.Get("Content-Type") == "application/json"
 	switch {
 	case a.Status == http.StatusServiceUnavailable && (own || len(a.Body) == 0):
+	case a.Code() == "ServerException" && strings.Contains(string(a.Body), ecrtext.TagsChanged):
 	case e.proxy && !own && (a.Status == http.StatusBadGateway || a.Status == http.StatusServiceUnavailable || a.Status == http.StatusGatewayTimeout):
 	default:
 		n.add(at, via, fmt.Sprintf("a failure is told as %v", a))

@@ -1,12 +1,10 @@
 package faults
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,11 +12,11 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/blob/s3test"
-	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/store/pgtest"
 	"github.com/coffer-registry/coffer/test/client"
 	"github.com/coffer-registry/coffer/test/faults/link"
+	"github.com/coffer-registry/coffer/test/haproxy"
 	"github.com/coffer-registry/coffer/test/process"
 )
 
@@ -36,9 +34,9 @@ type cluster struct {
 // diskSize is that of the object store's disk.
 func diskSize() int64 {
 	if process.Long() {
-		return 6 << 30
+		return 2 << 30
 	}
-	return 1 << 30
+	return 512 << 20
 }
 
 func startCluster(t *testing.T) *cluster {
@@ -58,7 +56,7 @@ func startCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		r := &replica{name: fmt.Sprintf("replica %d", i), t: t, listen: freeAddress(t), admin: freeAddress(t), ended: make(chan struct{}),
+		r := &replica{name: fmt.Sprintf("replica %d", i), t: t, listen: process.FreeAddress(t), admin: process.FreeAddress(t), ended: make(chan struct{}),
 			database: link.New(t, c.postgres.Address()), objects: link.New(t, s3Address)}
 		r.http, r.front = link.NewFaulty(t, r.objects.Address()), link.New(t, r.listen)
 		r.args = append([]string{"serve", "--listen", r.listen, "--admin-listen", r.admin},
@@ -74,7 +72,11 @@ func startCluster(t *testing.T) *cluster {
 			<-r.ended
 		})
 	}
-	c.startProxy()
+	var servers []haproxy.Server
+	for _, r := range c.replicas {
+		servers = append(servers, haproxy.Server{Public: r.front.Address(), Admin: r.admin})
+	}
+	c.proxy = haproxy.Start(t, servers...)
 	c.await()
 	return c
 }
@@ -104,74 +106,26 @@ func (c *cluster) mountDisk() {
 	c.s3.Restart()
 }
 
-// fill takes all space of the object store's disk but a little.
+// fill takes all space of the object store's disk but a little, while others take it too.
 func (c *cluster) fill() error {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(c.s3.Folder, &fs); err != nil {
-		return err
-	}
 	f, err := os.Create(c.ballast)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if free := int64(fs.Bavail)*fs.Bsize - 100<<10; free > 0 {
-		return syscall.Fallocate(int(f.Fd()), 0, 0, free)
-	}
-	return nil
-}
-
-// proxyConfig is HAProxy's, as in deploy/haproxy.cfg, with quicker checks.
-const proxyConfig = `
-global
-    maxconn 500
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 1m
-    timeout server 1m
-    timeout queue 5s
-    retries 3
-    option redispatch 1
-    retry-on conn-failure
-frontend registry
-    bind %s
-    default_backend coffer
-backend coffer
-    balance leastconn
-    option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host coffer
-    http-check expect status 200
-    default-server check inter 200ms fall 2 rise 1
-`
-
-func (c *cluster) startProxy() {
-	t := c.t
-	t.Helper()
-	listen := freeAddress(t)
-	text := fmt.Sprintf(proxyConfig, listen)
-	for i, r := range c.replicas {
-		_, port, err := net.SplitHostPort(r.admin)
-		if err != nil {
-			t.Fatal(err)
+	for {
+		var fs syscall.Statfs_t
+		if err := syscall.Statfs(c.s3.Folder, &fs); err != nil {
+			return err
 		}
-		text += fmt.Sprintf("    server r%d %s port %s\n", i, r.front.Address(), port)
+		free := int64(fs.Bavail)*fs.Bsize - 100<<10
+		if free <= 0 {
+			return nil
+		}
+		if err = syscall.Fallocate(int(f.Fd()), 0, 0, free); !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
 	}
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	cmd := exec.Command(coffertest.Tool(t, "haproxy"), "-db", "-f", file)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait() // It was killed.
-	})
-	c.proxy = "http://" + listen
 }
 
 // entries are the ways to the registry: half of the requests go by the proxy.

@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -13,17 +12,6 @@ import (
 	"github.com/coffer-registry/coffer/test/process"
 )
 
-// freeAddress is an address of loopback that nobody listens on, so that a server is found again after its restart.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // TestEmbedded kills one process that has all, at random instants under load.
 func TestEmbedded(t *testing.T) {
 	duration := 15 * time.Second
@@ -32,7 +20,7 @@ func TestEmbedded(t *testing.T) {
 	}
 	seed := process.Seed(t)
 	r := rand.New(rand.NewPCG(seed, 1))
-	data, address := filepath.Join(t.TempDir(), "data"), freeAddress(t)
+	data, address := filepath.Join(t.TempDir(), "data"), process.FreeAddress(t)
 	start := func() *process.Server {
 		s := process.Launch(t, program.Command("serve", "--data", data, "--listen", address, "--admin-listen", ""))
 		if !s.Serves(t) {

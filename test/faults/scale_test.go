@@ -23,7 +23,7 @@ func TestReplicas(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var work sync.WaitGroup
-	work.Go(func() { l.run(ctx, seed, 8) })
+	work.Go(func() { l.run(ctx, seed, 16) })
 	count, log := c.torment(rand.New(rand.NewPCG(seed, 1)), l.log.Now, duration)
 	t.Logf("%d faults:\n%s", count, lines(log))
 	for _, r := range c.replicas {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,4 +118,15 @@ func (p Program) Start(t *testing.T, data string, more ...string) *Server {
 		t.Fatalf("the server ended:\n%s", s.Tail())
 	}
 	return s
+}
+
+// FreeAddress is an address of loopback that nobody listens on, so that a server is found again after its restart.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
