@@ -97,7 +97,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	program.Fsck(t, "--data", data)
-	checkTrail(t, data, f.c.Acknowledged(), f.c.Requests())
+	program.CheckTrail(t, f.c.Acknowledged(), f.c.Requests(), "--data", data)
 }
 
 // fill pushes images from several clients until each was refused some times in a row.

@@ -143,7 +143,7 @@ func (l *lives) restart(first bool) (*process.Server, *client.Client) {
 	if first {
 		l.furnish(c)
 	}
-	checkTrail(t, l.data, l.changed, l.records+c.Requests())
+	program.CheckTrail(t, l.changed, l.records+c.Requests(), "--data", l.data)
 	l.trail += len(l.changed)
 	clear(l.changed)
 	l.records = 0
@@ -196,7 +196,7 @@ func (l *lives) end() {
 	if status := s.Stop(t); status != 0 {
 		t.Errorf("the server ended with %d", status)
 	}
-	checkTrail(t, l.data, l.changed, l.records)
+	program.CheckTrail(t, l.changed, l.records, "--data", l.data)
 	l.changed = map[string]string{}
 	found := program.Fsck(t, "--data", l.data)
 	t.Logf("%s", found)

@@ -65,7 +65,7 @@ func TestStopDrains(t *testing.T) {
 				t.Errorf("it ended with %d:\n%s", status, s.Tail())
 			}
 			program.Fsck(t, "--data", data)
-			checkTrail(t, data, c.Acknowledged(), c.Requests())
+			program.CheckTrail(t, c.Acknowledged(), c.Requests(), "--data", data)
 			c.URL = program.Start(t, data).URL
 			if err := c.PullBlob(t.Context(), "team/app", b); err != nil {
 				t.Error(err)
@@ -122,5 +122,5 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("the push was answered: %v", a)
 	}
 	program.Fsck(t, "--data", data)
-	checkTrail(t, data, c.Acknowledged(), c.Requests())
+	program.CheckTrail(t, c.Acknowledged(), c.Requests(), "--data", data)
 }

@@ -45,6 +45,7 @@ func TestEmbedded(t *testing.T) {
 				t.Errorf("the server's log: %s", line)
 			}
 			s = start()
+			l.forget()
 		case <-ctx.Done():
 		}
 	}
@@ -54,6 +55,7 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("the server ended with %d:\n%s", status, s.Tail())
 	}
 	l.check()
+	l.checkTrail("--data", data)
 	t.Logf("killed %d times; %s", kills, program.Fsck(t, "--data", data))
 	if kills == 0 || len(l.log.Ops()) < 100*int(duration.Seconds()) {
 		t.Errorf("only %d requests and %d kills: too little to find anything", len(l.log.Ops()), kills)

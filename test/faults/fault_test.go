@@ -141,15 +141,15 @@ func (c *cluster) delay(r *rand.Rand) fault {
 const mostFaults = 3
 
 // torment lets things go wrong until a time has passed, and mends all in the end. Each kind comes once before any comes
-// again. It returns how many faults there were of each kind.
-func (c *cluster) torment(r *rand.Rand, now func() time.Duration, duration time.Duration) (count int, log []string) {
+// again. It returns how many faults there were, and when.
+func (c *cluster) torment(r *rand.Rand, l *load, duration time.Duration) (count int, log []string) {
 	type active struct {
 		fault
 		until time.Time
 	}
 	var wrong []active
 	var deck []func(*rand.Rand) fault
-	note := func(text string) { log = append(log, fmt.Sprintf("%.3f %s", now().Seconds(), text)) }
+	note := func(text string) { log = append(log, fmt.Sprintf("%.3f %s", l.log.Now().Seconds(), text)) }
 	mend := func(all bool) {
 		wrong = slices.DeleteFunc(wrong, func(a active) bool {
 			if !all && time.Now().Before(a.until) {
@@ -165,6 +165,7 @@ func (c *cluster) torment(r *rand.Rand, now func() time.Duration, duration time.
 	began, next := time.Now(), time.Now()
 	for time.Since(began) < duration && !c.t.Failed() {
 		mend(false)
+		l.forget()
 		if time.Now().After(next) && len(wrong) < mostFaults {
 			if len(deck) == 0 {
 				deck = c.kinds()

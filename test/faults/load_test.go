@@ -38,6 +38,8 @@ type load struct {
 	common  []client.Blob // layers that many images have
 	// patience bounds each request. Requests that are given up may still have their effect.
 	patience []time.Duration
+	// forgotten is how many requests were sent before the changes that the clients remember.
+	forgotten int64
 }
 
 func newLoad(t *testing.T, seed uint64, entries ...entry) *load {

@@ -24,7 +24,7 @@ func TestReplicas(t *testing.T) {
 	defer cancel()
 	var work sync.WaitGroup
 	work.Go(func() { l.run(ctx, seed, 16) })
-	count, log := c.torment(rand.New(rand.NewPCG(seed, 1)), l.log.Now, duration)
+	count, log := c.torment(rand.New(rand.NewPCG(seed, 1)), l, duration)
 	t.Logf("%d faults:\n%s", count, lines(log))
 	for _, r := range c.replicas {
 		r.heal()
@@ -42,6 +42,7 @@ func TestReplicas(t *testing.T) {
 		injected += r.http.Injected()
 	}
 	l.check()
+	l.checkTrail(c.stateOf(c.replicas[0])...)
 	t.Logf("%d starts of replicas, %d requests to the object store were tampered with; fsck: %s", starts, injected, program.Fsck(t, c.stateOf(c.replicas[0])...))
 	if done := len(l.log.Ops()); count < int(duration/(4*time.Second)) || done < 20*int(duration.Seconds()) {
 		t.Errorf("only %d faults and %d requests: too few to find anything", count, done)
