@@ -15,6 +15,7 @@ import (
 func (l *load) verify(seed uint64) {
 	l.t.Helper()
 	began := time.Now()
+	l.patience = []time.Duration{process.Patience}
 	work := make(chan func(*worker))
 	var all sync.WaitGroup
 	for i := range 8 {

@@ -1,7 +1,9 @@
 package history
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -44,7 +46,7 @@ const other = "\x00other"
 
 // mostConfigs bounds the states that are kept, and mostPending the actions between their begin and end.
 const (
-	mostConfigs = 200_000
+	mostConfigs = 20_000
 	mostPending = 64
 )
 
@@ -61,12 +63,28 @@ type stuck struct {
 // in which of the actions under way have happened. An action happens as late as it can: when its end, or that of one after
 // it, comes. What is only seen happens as early as it can, since that excludes nothing. Actions that may happen at any time
 // and do the same are told apart by their number only, so that requests without an answer cost little.
+//
+// A value that is written once has no other after it until all have seen it. That is used to find out soon that there is
+// something wrong; a second search without it finds the action that people would point at, unless it takes too long.
 func linearize(actions []action) *stuck {
 	actions = simplify(actions)
-	s := search{configs: map[config]bool{{}: true}, free: ^uint64(0), pools: map[string]int{}, drops: map[string]bool{}}
+	problem := explore(actions, ahead(actions))
+	if problem == nil || problem.tooMuch {
+		return problem
+	}
+	if plain := explore(actions, map[string]int{}); plain != nil && !plain.tooMuch {
+		return plain
+	}
+	return problem
+}
+
+func explore(actions []action, ahead map[string]int) *stuck {
+	s := search{ahead: ahead, dropped: dropped(actions), configs: map[config]bool{{}: true}, free: ^uint64(0), pools: map[string]int{}, drops: map[string]bool{}}
 	for _, e := range events(actions) {
 		a := actions[e.action]
 		switch {
+		case e.last:
+			s.forget(a.value)
 		case a.end == never && a.effect == drop:
 			s.drops[a.value] = true
 		case a.end == never:
@@ -84,55 +102,78 @@ func linearize(actions []action) *stuck {
 	return nil
 }
 
-// simplify gives an end to what was perhaps written and was seen, and one name to all that was not.
+// known is what all actions together tell of a value.
+type known struct {
+	writes int
+	seen   time.Duration // the first end of those that saw it, or never
+	maybe  time.Duration // the first begin of those that perhaps wrote it and were never seen, or never
+}
+
+// simplify gives an end to what was perhaps written and was seen. What was perhaps written and never seen gets one name in
+// common: it can hide another value for a while, or become empty with whatever dropped it, and do nothing else.
 func simplify(actions []action) []action {
-	writes, drops, seen := map[string]int{}, map[string]bool{}, map[string]time.Duration{}
+	values := map[string]*known{}
+	of := func(value string) *known {
+		if values[value] == nil {
+			values[value] = &known{seen: never, maybe: never}
+		}
+		return values[value]
+	}
 	for _, a := range actions {
 		switch a.effect {
 		case set, create:
-			writes[a.value]++
-		case drop:
-			drops[a.value] = true
+			of(a.value).writes++
 		case see:
-			if at, ok := seen[a.value]; !ok || a.end < at {
-				seen[a.value] = a.end
-			}
+			of(a.value).seen = min(of(a.value).seen, a.end)
 		}
 	}
 	var simple []action
 	for _, a := range actions {
-		if a.end == never && (a.effect == set || a.effect == create) && a.value != "" && writes[a.value] == 1 {
-			first, ok := seen[a.value]
+		v := of(a.value)
+		if a.end == never && (a.effect == set || a.effect == create) && a.value != "" {
 			switch {
-			case ok && first >= a.begin:
-				a.end, a.required = first, true
-			case !ok && !drops[a.value]:
-				a.value = other
+			case v.seen == never:
+				a.value, v.maybe = other, min(v.maybe, a.begin)
+			case v.writes == 1 && v.seen >= a.begin:
+				a.end, a.required = v.seen, true
 			}
 		}
 		simple = append(simple, a)
 	}
+	for _, a := range actions {
+		if v := of(a.value); a.effect == drop && v.maybe < a.end {
+			simple = append(simple, action{set, "", max(a.begin, v.maybe), a.end, false, a.op})
+		}
+	}
 	return simple
 }
 
-// event is the begin or the end of an action.
+// event is the begin or the end of an action, or the last end of those that concern its value.
 type event struct {
-	at     time.Duration
-	ends   bool
-	action int
+	at         time.Duration
+	ends, last bool
+	action     int
 }
 
 func events(actions []action) []event {
 	var all []event
+	last := map[string]int{}
 	for i, a := range actions {
-		all = append(all, event{a.begin, false, i})
-		if a.end != never {
-			all = append(all, event{a.end, true, i})
+		all = append(all, event{at: a.begin, action: i})
+		if a.end == never {
+			continue
 		}
+		all = append(all, event{at: a.end, ends: true, action: i})
+		if other, ok := last[a.value]; a.value != "" && (!ok || actions[other].end <= a.end) {
+			last[a.value] = i
+		}
+	}
+	for _, i := range last {
+		all = append(all, event{at: actions[i].end, ends: true, last: true, action: i})
 	}
 	slices.SortStableFunc(all, func(a, b event) int {
 		// What ends when another begins may have been at the same time.
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(btoi(a.ends), btoi(b.ends)))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(btoi(a.ends), btoi(b.ends)), cmp.Compare(btoi(a.last), btoi(b.last)))
 	})
 	return all
 }
@@ -174,7 +215,7 @@ func (p pool) take(used string, at int) string {
 }
 
 func (p pool) left(used string, at int) bool {
-	return at >= len(used) && p.size > 0 || at < len(used) && (p.size >= uncounted || int(used[at]) < p.size)
+	return p.size >= uncounted || p.size > 0 && (at >= len(used) || int(used[at]) < p.size)
 }
 
 type search struct {
@@ -186,7 +227,11 @@ type search struct {
 	active, free uint64 // slots
 	supplies     []pool
 	pools        map[string]int  // places in supplies
-	drops        map[string]bool // values that may be dropped at any time
+	dropped      map[string]bool // values that may be dropped at any time, now or later
+	drops        map[string]bool // values that may be dropped at any time, once that is so
+	// ahead is how often a value that is written once is still to be seen by actions that have not begun. Until then no other
+	// follows it.
+	ahead map[string]int
 }
 
 // supply adds an action that may happen at any time.
@@ -201,6 +246,35 @@ func (s *search) supply(a action) {
 	s.supplies[at].size++
 }
 
+// forget stops to tell apart what happened and what may still happen, where nobody looks for the value any more. If the value
+// may still be dropped, what may still write it may in effect empty the register.
+func (s *search) forget(value string) {
+	for i := range s.supplies {
+		p := &s.supplies[i]
+		if p.value != value || p.size == 0 {
+			continue
+		}
+		if s.dropped[value] {
+			for range p.size {
+				s.supply(action{effect: set})
+			}
+			p = &s.supplies[i]
+		}
+		p.size = 0
+		next := make(map[config]bool, len(s.configs))
+		for c := range s.configs {
+			if i < len(c.used) {
+				used := []byte(c.used)
+				used[i] = 0
+				c.used = string(bytes.TrimRight(used, "\x00"))
+			}
+			next[c] = true
+		}
+		s.configs = next
+		s.prune()
+	}
+}
+
 func (s *search) begin(index int, a action) {
 	slot := bits.TrailingZeros64(s.free)
 	s.free &^= 1 << slot
@@ -208,6 +282,9 @@ func (s *search) begin(index int, a action) {
 	s.pending[slot].index, s.pending[slot].action = index, a
 	if a.effect != see && a.effect != seeAny {
 		return
+	}
+	if a.effect == see && s.ahead[a.value] > 0 {
+		s.ahead[a.value]--
 	}
 	next := make(map[config]bool, len(s.configs))
 	for c := range s.configs {
@@ -288,8 +365,39 @@ func (s *search) reach(from config, bit uint64, reached map[config]bool) bool {
 	return true
 }
 
+// dropped are the values that may be dropped at any time.
+func dropped(actions []action) map[string]bool {
+	values := map[string]bool{}
+	for _, a := range actions {
+		if a.effect == drop && a.end == never {
+			values[a.value] = true
+		}
+	}
+	return values
+}
+
+// ahead counts for each value that is written once how often it is seen.
+func ahead(actions []action) map[string]int {
+	writes, seen := map[string]int{}, map[string]int{}
+	for _, a := range actions {
+		switch a.effect {
+		case set, create:
+			writes[a.value]++
+		case see:
+			seen[a.value]++
+		}
+	}
+	maps.DeleteFunc(seen, func(value string, _ int) bool { return value == "" || writes[value] != 1 })
+	return seen
+}
+
 // steps yields the states after each action that may happen next.
-func (s *search) steps(c config, yield func(config)) {
+func (s *search) steps(c config, yieldAny func(config)) {
+	yield := func(next config) {
+		if next.value == c.value || s.ahead[c.value] == 0 {
+			yieldAny(next)
+		}
+	}
 	for rest := s.active &^ c.done; rest != 0; rest &= rest - 1 {
 		slot := bits.TrailingZeros64(rest)
 		p := &s.pending[slot]
@@ -301,7 +409,7 @@ func (s *search) steps(c config, yield func(config)) {
 		}
 	}
 	for i, p := range s.supplies {
-		if p.value == c.value || !p.left(c.used, i) {
+		if p.value == c.value || !p.left(c.used, i) || !s.wanted(c, p.value) {
 			continue
 		}
 		if value, ok := after(p.effect, p.value, c.value); ok {
@@ -315,6 +423,17 @@ func (s *search) steps(c config, yield func(config)) {
 		next.value = ""
 		yield(next)
 	}
+}
+
+// wanted reports whether an action under way depends on a value. What may happen at any time need not happen before that.
+func (s *search) wanted(c config, value string) bool {
+	for rest := s.active &^ c.done; rest != 0; rest &= rest - 1 {
+		p := &s.pending[bits.TrailingZeros64(rest)]
+		if (p.effect == see || p.effect == drop) && p.value == value || p.effect == seeAny && value != "" || p.effect == create && value == "" {
+			return true
+		}
+	}
+	return value != "" && s.drops[value]
 }
 
 // after is the value after an effect, and whether it can come.
