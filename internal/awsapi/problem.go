@@ -5,10 +5,8 @@ import (
 	"net/http"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/sigv4"
-	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // fail answers a request that did not succeed, and records it if it never entered.
@@ -103,12 +101,10 @@ func (x *exchange) problem(err error) *Error {
 		return x.either("AccessDeniedException", "AccessDenied", http.StatusForbidden, denied.Error())
 	case errors.Is(err, access.ErrThrottled):
 		return x.either("ThrottlingException", "Throttling", http.StatusBadRequest, "Rate exceeded")
-	case errors.Is(err, audit.ErrBacklog), errors.Is(err, store.ErrDiskFull):
+	}
+	if message, _ := access.Unavailable(err); message != "" {
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
-		return x.unavailable("The server can't write to its disk at the moment. Try again later.")
-	case errors.Is(err, store.ErrUnavailable):
-		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
-		return x.unavailable("The server can't reach its database at the moment. Try again later.")
+		return x.unavailable(message)
 	}
 	if x.service != nil && x.service.Problem != nil {
 		if problem := x.service.Problem(err); problem != nil {

@@ -7,15 +7,13 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/audit"
-	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/ecrtext"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/registry"
-	"github.com/coffer-registry/coffer/internal/store"
 )
 
 var errManifestTooLarge = errors.New("the manifest is larger than 4194304 bytes")
@@ -104,18 +102,23 @@ func (x *exchange) explain(err error) *response {
 		return problem(http.StatusBadRequest, "DIGEST_INVALID", ecrtext.DigestMismatch)
 	case errors.As(err, &read):
 		return problem(http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "The request's body did not arrive completely")
-	case errors.Is(err, store.ErrDiskFull), errors.Is(err, blob.ErrNoSpace), errors.Is(err, audit.ErrBacklog):
-		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
-		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't write to its disk at the moment. Try again later.")
-		p.retryAfter = "5"
-		return p
-	case errors.Is(err, store.ErrUnavailable):
-		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
-		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't reach its database at the moment. Try again later.")
-		p.retryAfter = "1"
+	}
+	if p := x.unavailable(err); p != nil {
 		return p
 	}
 	return x.internal(err)
+}
+
+// unavailable tells a client to try again later, if an error is one of what the server depends on; nil if it is none.
+func (x *exchange) unavailable(err error) *response {
+	message, retryAfter := access.Unavailable(err)
+	if message == "" {
+		return nil
+	}
+	x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
+	p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", message)
+	p.retryAfter = decimal(int64(retryAfter / time.Second))
+	return p
 }
 
 // trailCode is what the trail calls an error: ECR's name where it has one, by which those who search the trail know it

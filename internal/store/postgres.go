@@ -259,7 +259,7 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	err = fn(tx)
 	returned = true
 	tx.end()
-	if tx.err != nil {
+	if err == nil {
 		err = tx.err
 	}
 	if !s.update {
