@@ -18,7 +18,7 @@ import (
 type answers struct {
 	mu         sync.Mutex
 	counts     map[string]int
-	failed     int // requests without an answer that says what happened
+	well       bool // nothing fails any more, so that all must be answered
 	unexpected []string
 }
 
@@ -38,13 +38,12 @@ func (n *answers) note(at time.Duration, via string, e entry, a client.Answer, e
 		kind = fmt.Sprint(a.Status)
 	}
 	n.counts[kind]++
+	if n.well && (err != nil || a.Status >= http.StatusInternalServerError) {
+		n.add(at, via, fmt.Sprintf("all is well again: %v, %v", a, err))
+	}
 	if err != nil || a.Status < http.StatusInternalServerError {
-		if err != nil {
-			n.failed++
-		}
 		return
 	}
-	n.failed++
 	own := a.Code() != "" || a.Header.Get("Content-Type") == "application/json"
 	switch {
 	case a.Status == http.StatusServiceUnavailable && (own || len(a.Body) == 0):
@@ -55,11 +54,11 @@ func (n *answers) note(at time.Duration, via string, e entry, a client.Answer, e
 	}
 }
 
-// failures is how many requests had no answer that says what happened.
-func (n *answers) failures() int {
+// expectAll says that nothing fails any more.
+func (n *answers) expectAll() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.failed
+	n.well = true
 }
 
 func (n *answers) add(at time.Duration, via, text string) {

@@ -47,6 +47,8 @@ func (w *worker) remove(op history.Op, reference string, id map[string]string, a
 		s.saw(w.load, absent)
 	case s.answer.Status < 300 && !bytes.Contains(s.answer.Body, []byte("failureCode")):
 		s.end(w.load, history.Done)
+		w.readTag(op.Repository, op.Tag)
+		w.readImage(op.Repository, op.Digest)
 	default:
 		s.end(w.load, history.Refused)
 		w.odd(s, "delete "+op.Repository+" "+reference)

@@ -94,6 +94,8 @@ func (w *worker) putManifest(repository string, i *client.Image, tag string) {
 	case !s.answered:
 	case s.answer.Status < 300:
 		s.end(w.load, history.Done)
+		// Who asks elsewhere at once is the first to see what is old there.
+		w.readTag(repository, tag)
 	default:
 		s.end(w.load, history.Refused)
 		w.refusedPut(s, op)

@@ -26,7 +26,7 @@ func (l *load) verify(seed uint64) {
 			}
 		})
 	}
-	quiet := l.answers.failures()
+	l.answers.expectAll()
 	n := 0
 	for _, repository := range repositories {
 		images, layers, tags := l.known.everything(repository)
@@ -46,9 +46,6 @@ func (l *load) verify(seed uint64) {
 	}
 	close(work)
 	all.Wait()
-	if failed := l.answers.failures() - quiet; failed > 0 {
-		l.t.Errorf("%d requests were not answered though all is well again", failed)
-	}
 	l.t.Logf("verified %d images, layers and tags in %v", n, time.Since(began).Round(time.Millisecond))
 }
 
