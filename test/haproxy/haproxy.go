@@ -20,6 +20,7 @@ global
 defaults
     mode http
     timeout connect 2s
+    timeout check 2s
     timeout client 1m
     timeout server 1m
     timeout queue 5s
