@@ -50,7 +50,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	start := func(i int) *coffertest.Server {
 		return s.replica(t, coffertest.Configure(func(c *app.Config) {
-			c.Listen, c.AdminListen, c.DrainDelay = places[i].Public, places[i].Admin, time.Second
+			c.Listen, c.AdminListen, c.DrainDelay = places[i].Public, places[i].Admin, 3*time.Second
 		}))
 	}
 	var replicas []*coffertest.Server
