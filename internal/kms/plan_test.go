@@ -38,3 +38,7 @@ func TestPlans(t *testing.T) {
 }
 
 func TestStatementsForPostgreSQL(t *testing.T) { plantest.ForPostgreSQL(t, statements(t)) }
+
+func TestPlansOfPostgreSQL(t *testing.T) {
+	plantest.OpenPostgreSQL(t).FindByIndex(t, statements(t), excused, plantest.Excused{})
+}
