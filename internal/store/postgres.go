@@ -23,6 +23,7 @@ type postgres struct {
 	config *pgconn.Config
 	conns  pool[*pgConn]
 	nested pool[*pgConn]
+	turns  turns
 	// telling is held while what is to be done after a commit is done.
 	telling sync.Mutex
 	watch   watch
@@ -119,6 +120,7 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 	}
 	e.conns.init(connections, e.connect)
 	e.nested.init(nestedReaders, e.connect)
+	e.turns.init(connections)
 	e.watch.init(e, db.subscribers, db.clock)
 	if err := e.fresh(ctx); err != nil {
 		return nil, errors.Join(e.openError(err), db.Close())
@@ -195,7 +197,13 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
+	return e.persist(ctx, func(attempt int) (again bool, err error) {
+		if err := e.turns.take(ctx); err != nil {
+			return false, err
+		}
+		defer func() { e.turns.give(again && contended(err)) }()
+		return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn)
+	})
 }
 
 func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) error {

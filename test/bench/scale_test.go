@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -156,10 +157,10 @@ func scaleMeasures(s scale) []scaleMeasure {
 		return src.blob(c.bench.reserve(1))
 	}
 	return []scaleMeasure{
-		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(1000), "bench/r0")},
-		{"— 32 clients, one repository", 0, pushes(32, s.n(1000), "bench/r0")},
-		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(1000), repositories...)},
-		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(1000), repositories...)},
+		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(6000), "bench/r0")},
+		{"— 32 clients, one repository", 0, pushes(32, s.n(6000), "bench/r0")},
+		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(6000), repositories...)},
+		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(6000), repositories...)},
 		{"manifest HEAD by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodHead, s.n(20000)) }},
 		{"manifest GET by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodGet, s.n(20000)) }},
 		{"64 KiB layer pulled, 16 clients", 0, func(c *cluster) (job, error) {
@@ -257,7 +258,8 @@ func (c *cluster) memory(t *testing.T, size int64) int64 {
 const scaleMark = "<!-- bench-scale -->"
 
 // TestScale compares replicas on PostgreSQL and S3 with the embedded default. It takes minutes, so it runs only where the environment names
-// the binary: make bench-scale. COFFER_BENCH_OUT is the document whose section it writes anew.
+// the binary: make bench-scale. COFFER_BENCH_OUT is the document whose section it writes anew, and COFFER_BENCH_RUN a regular expression for
+// the measures to take.
 func TestScale(t *testing.T) {
 	binary := os.Getenv("COFFER_BENCH_SCALE")
 	if binary == "" {
@@ -288,7 +290,11 @@ func TestScale(t *testing.T) {
 		"Rates are bound by that and say little; server CPU is that of all replicas, and the ratio is to the embedded default of the same run (goal: ≤ 1.5). "+
 		"Retries and round trips are those of PostgreSQL, for one operation.\n\n", runtime.NumCPU(), load)
 	out.WriteString("| measure | installation | /s | p99 | server CPU each | ratio | retries | round trips |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	only := regexp.MustCompile(os.Getenv("COFFER_BENCH_RUN"))
 	for _, m := range measures {
+		if !only.MatchString(m.name) {
+			continue
+		}
 		base := time.Duration(0)
 		for _, c := range clusters {
 			j, err := m.job(c)
