@@ -157,10 +157,10 @@ func scaleMeasures(s scale) []scaleMeasure {
 		return src.blob(c.bench.reserve(1))
 	}
 	return []scaleMeasure{
-		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(6000), "bench/r0")},
-		{"— 32 clients, one repository", 0, pushes(32, s.n(6000), "bench/r0")},
-		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(6000), repositories...)},
-		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(6000), repositories...)},
+		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(2000), "bench/r0")},
+		{"— 32 clients, one repository", 0, pushes(32, s.n(2000), "bench/r0")},
+		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(2000), repositories...)},
+		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(2000), repositories...)},
 		{"manifest HEAD by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodHead, s.n(20000)) }},
 		{"manifest GET by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodGet, s.n(20000)) }},
 		{"64 KiB layer pulled, 16 clients", 0, func(c *cluster) (job, error) {
