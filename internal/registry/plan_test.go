@@ -120,10 +120,10 @@ var many = []string{
 	`INSERT INTO image (repository, digest, media_type, artifact_type, subject, manifest_size, image_size, tags, pushed_at, doomed_at)
 		SELECT CASE WHEN i <= 300000 THEN 1 ELSE i / 10 END, 'sha256:' || lpad(CAST(i AS TEXT), 64, '0'), 'type', '', CASE WHEN i % 10 = 0 THEN 'sha256:' || lpad(CAST(i % 1000 AS TEXT), 64, '0') END,
 			1000, 100000, CASE WHEN i % 100 = 0 THEN 0 ELSE 1 END, i, CASE WHEN i % 100000 = 0 THEN i END FROM generate_series(1, 1000000) AS i`,
-	`INSERT INTO manifest (repository, digest, body) SELECT repository, digest, 'body' FROM image`,
+	`INSERT INTO manifest (repository, digest, body) SELECT repository, digest, convert_to(repeat('b', 700), 'UTF8') FROM image`,
 	`INSERT INTO tag (repository, name, digest, updated_at) SELECT repository, 'v' || pushed_at, digest, 0 FROM image WHERE tags > 0`,
 	`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
-		SELECT repository, digest, 1, '', 'domain', digest, 'key', 0, CASE WHEN pushed_at % 10000 = 0 THEN pushed_at END FROM image`,
+		SELECT repository, digest, 1, '', 'domain', digest, convert_to(repeat('k', 90), 'UTF8'), 0, CASE WHEN pushed_at % 10000 = 0 THEN pushed_at END FROM image`,
 	`INSERT INTO image_layer (repository, image, layer) SELECT repository, digest, digest FROM image`,
 	`INSERT INTO image_child (repository, parent, child) SELECT repository, digest, digest FROM image WHERE pushed_at % 10 = 0`,
 	`INSERT INTO upload (id, repository, object, data_key, size, parts, last_part, short_part, state, revision, updated_at)
@@ -144,5 +144,6 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 		}})
 	})
 	db.Fill(t, many...)
+	t.Logf("the database has %s bytes", db.Query(t, `SELECT pg_database_size(current_database())`))
 	t.Run("full", func(t *testing.T) { db.FindByIndex(t, all, excused, plantest.Excused{}) })
 }

@@ -80,7 +80,7 @@ func (c *cluster) run(t *testing.T, j job) cost {
 		defer conns[i].close()
 	}
 	cpu, retries, trips := c.read(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	r, err := spread(ctx, conns, j)
 	if err != nil {
