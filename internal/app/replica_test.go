@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/blob/s3test"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/rootkey"
+	"github.com/coffer-registry/coffer/internal/store"
 	"github.com/coffer-registry/coffer/internal/store/pgtest"
 )
 
@@ -218,5 +220,98 @@ func TestWrongPlaces(t *testing.T) {
 	}
 	if _, err := os.Stat(strings.TrimPrefix(s.rootKey, "file:")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A check of an installation that replicas serve meanwhile finds nothing wrong, and one that lacks an object does.
+func TestCheckBesideTraffic(t *testing.T) {
+	s := newShared(t)
+	one := s.replica(t, coffertest.Limits(map[string]int64{"sweep-seconds": 1, "layer-grace-seconds": 3}))
+	one.CreateRepository("app")
+	token := one.Token()
+	first, _ := one.PushImage(token, "app", "kept", bytes.Repeat([]byte("kept "), 1<<16))
+	stop := make(chan struct{})
+	var traffic sync.WaitGroup
+	for worker := range 2 {
+		traffic.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				digest, _ := one.PushImage(token, "app", fmt.Sprint("w", worker), bytes.Repeat(fmt.Append(nil, worker, i), 100<<10))
+				one.V2(token, http.MethodDelete, "/v2/app/manifests/"+digest, nil)
+			}
+		})
+	}
+	c := coffertest.Config(t)
+	c.Database, c.Blobs, c.RootKey = s.database, s.blobs, s.rootKey
+	check := func() (faults []string, images int64) {
+		done, err := app.Check(t.Context(), c, func(text string) { faults = append(faults, text) }, func(app.Checked) {})
+		if err != nil {
+			t.Error(err)
+		}
+		return faults, done.Images
+	}
+	for range 3 {
+		if faults, images := check(); len(faults) > 0 || images == 0 {
+			t.Errorf("%d images, faults %q", images, faults)
+		}
+	}
+	close(stop)
+	traffic.Wait()
+	err := one.Registry.View(t.Context(), func(tx *store.Tx) error {
+		var object string
+		if err := tx.QueryRow(`SELECT layer.object FROM layer JOIN image_layer ON image_layer.repository = layer.repository AND image_layer.layer = layer.digest
+			WHERE image_layer.image = $1 ORDER BY layer.size DESC LIMIT 1`, first).Scan(&object); err != nil {
+			return err
+		}
+		objects, err := blob.OpenS3(t.Context(), s.blobs, blob.S3Options{})
+		if err != nil {
+			return err
+		}
+		defer objects.Close()
+		return objects.Delete(t.Context(), object)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if faults, _ := check(); len(faults) == 0 {
+		t.Error("an object that is missing was not found")
+	}
+}
+
+// The installation key is rotated by way of one replica, and all go on, with accounts made before and after by way of any.
+func TestRotateRootKeyOfReplicas(t *testing.T) {
+	s := newShared(t)
+	one, two := s.replica(t), s.replica(t)
+	one.CreateRepository("app")
+	one.PushImage(one.Token(), "app", "v1", []byte("before"))
+	for round := range 2 {
+		if err := app.RotateRootKey(t.Context(), one.Config, "", func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*coffertest.Server{two, one} {
+			name := fmt.Sprintf("of-%d-%t", round, r == one)
+			r.CreateRepository(name)
+			r.PushImage(r.Token(), name, "v1", []byte("after"))
+			for _, repository := range []string{"app", name} {
+				for _, other := range []*coffertest.Server{one, two} {
+					if got := other.V2(other.Token(), http.MethodGet, "/v2/"+repository+"/manifests/v1", nil); got.Status != http.StatusOK {
+						t.Errorf("round %d, %s: status %d: %s", round, repository, got.Status, got.Body)
+					}
+				}
+			}
+		}
+		// A new account needs new service keys, made by the one and used by the other.
+		created := two.Organizations("CreateAccount", map[string]any{"AccountName": fmt.Sprint("n", round), "Email": fmt.Sprintf("n%d@example.com", round)})
+		if created.Status != http.StatusOK {
+			t.Fatalf("status %d: %s", created.Status, created.Body)
+		}
+	}
+	three := s.replica(t)
+	if got := three.V2(three.Token(), http.MethodGet, "/v2/app/manifests/v1", nil); got.Status != http.StatusOK {
+		t.Errorf("a replica that started later: status %d: %s", got.Status, got.Body)
 	}
 }

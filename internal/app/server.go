@@ -177,6 +177,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
+	proxies, err := access.ParseProxies(c.TrustedProxy)
+	if err != nil {
+		return err
+	}
 	trailKey, err := st.trailKey()
 	if err != nil {
 		return err
@@ -213,10 +217,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
-		Regions: c.Region, Fresh: st.fresh, Log: s.log, Now: o.Now})
+		Regions: c.Region, Proxies: proxies, Fresh: st.fresh, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
 		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous,
-		Fresh: st.fresh, Log: s.log})
+		Proxies: proxies, Fresh: st.fresh, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
@@ -291,7 +295,7 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
 	s.running.Go(func() { s.startOrphans(ctx) })
 	for _, j := range s.jobs() {
 		s.running.Go(func() { s.work.Run(ctx, j) })
@@ -337,6 +341,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Stop stops accepting, lets requests finish for a while, writes what is still to be written, and releases everything.
 func (s *Server) Stop() error {
 	s.stopping.Store(true)
+	s.awaitDrained()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := s.public.Shutdown(ctx)
@@ -350,6 +355,21 @@ func (s *Server) Stop() error {
 	default:
 	}
 	return err
+}
+
+// awaitDrained goes on serving for as long as load balancers may take to find out that the server is about to stop. What fails
+// meanwhile ends it at once.
+func (s *Server) awaitDrained() {
+	if s.config.DrainDelay == 0 {
+		return
+	}
+	delay := time.NewTimer(s.config.DrainDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case err := <-s.failed:
+		s.failed <- err
+	}
 }
 
 // release gives up what Start took, as far as it came.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/blob"
@@ -25,6 +26,7 @@ type state struct {
 	db           *store.DB
 	blobs        blobStore
 	keys         *kms.Keyring
+	keysFailed   atomic.Bool
 	customer     *kms.Keys
 	iam          *iam.Store
 	organization *organization.Store
@@ -168,12 +170,32 @@ func scopes(c Config) []kms.Scope {
 	return append(out, organizations.Scopes(c.Region, c.Account)...)
 }
 
-// fresh brings what is remembered up to what other servers had changed when it was called.
+// fresh brings what is remembered up to what other servers had changed when it was called. Keys that can't be read, such as while
+// the root of trust is away, are missed only by those who need them.
 func (st *state) fresh(ctx context.Context) error {
 	if err := st.db.Fresh(ctx); err != nil {
 		return err
 	}
-	return st.keys.Refresh(ctx)
+	if st.keys.Stale() && !st.keysFailed.Load() {
+		_ = st.refreshKeys(ctx)
+	}
+	return nil
+}
+
+// refreshKeys reads the service keys that other servers made. While that fails, it is tried by poll alone, so that requests don't wait
+// for a root of trust that doesn't answer.
+func (st *state) refreshKeys(ctx context.Context) error {
+	err := st.keys.Refresh(ctx)
+	st.keysFailed.Store(err != nil)
+	return err
+}
+
+// poll does the same when there are no requests, and says what keeps it from doing so.
+func (st *state) poll(ctx context.Context) error {
+	if err := st.db.Fresh(ctx); err != nil {
+		return err
+	}
+	return st.refreshKeys(ctx)
 }
 
 func (st *state) close() error {

@@ -68,7 +68,7 @@ func (s *S3) s3Error(err error) error {
 		return fmt.Errorf("%w: the server refuses region %q for bucket %s: correct region= in the URL of the object store", ErrRegion, s.region, s.place.bucket)
 	case "XMinioStorageFull", "InsufficientStorage", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "StorageFull":
 		return fmt.Errorf("%w: the object store is full (%s)", ErrNoSpace, code)
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "XAdminUserNotFound":
 		return fmt.Errorf("%w: it does not accept the credentials (%s): correct the access key, its secret, or the machine's clock", ErrAccess, code)
 	}
 	switch status {

@@ -53,7 +53,8 @@ func (s *S3) Open(ctx context.Context, key string) (Object, error) {
 }
 
 func (s *S3) openObject(ctx context.Context, name string) (*s3Object, error) {
-	first := &s3Stream{to: headWindow}
+	cancellable := func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
+	first := &s3Stream{to: headWindow, wait: waiter(ctx), context: cancellable}
 	var etag string
 	var size int64
 	first.open = func(get context.Context, from, to int64) (io.ReadCloser, error) {
@@ -72,9 +73,8 @@ func (s *S3) openObject(ctx context.Context, name string) (*s3Object, error) {
 		first.to = min(size, headWindow)
 		return out.Body, nil
 	}
-	first.wait = waiter(ctx)
 	defer first.Close()
-	switch err := first.begin(ctx); {
+	switch err := first.begin(); {
 	case statusOf(err) == http.StatusRequestedRangeNotSatisfiable:
 		size, _, _, err = s.head(ctx, name)
 		if err == nil && size > 0 {
@@ -90,7 +90,7 @@ func (s *S3) openObject(ctx context.Context, name string) (*s3Object, error) {
 	}
 	o.next = int64(len(o.head))
 	o.stream = func(from, to int64) *s3Stream {
-		return &s3Stream{at: from, to: to, wait: waiter(ctx), context: func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) },
+		return &s3Stream{at: from, to: to, wait: waiter(ctx), context: cancellable,
 			open: func(get context.Context, from, to int64) (io.ReadCloser, error) {
 				out, err := s.client.GetObject(get, &s3.GetObjectInput{Bucket: s.bucket(), Key: s.name(name), Range: byteRange(from, to), IfMatch: &etag})
 				if err != nil {

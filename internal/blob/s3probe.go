@@ -57,7 +57,7 @@ func differs(yes bool) error {
 // probeList looks into the bucket, which finds most that is wrong, and removes old probes.
 func (s *S3) probeList(ctx context.Context) error {
 	out, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: s.bucket(), Prefix: s.name(probePrefix), MaxKeys: aws.Int32(100)})
-	if statusOf(err) == http.StatusNotFound {
+	if code := codeOf(err); statusOf(err) == http.StatusNotFound && (code == "" || code == "NotFound" || code == "NoSuchKey") {
 		err = &types.NoSuchBucket{}
 	}
 	if err != nil {

@@ -40,10 +40,7 @@ func waiter(ctx context.Context) func(time.Duration) error {
 }
 
 // begin makes the request.
-func (s *s3Stream) begin(ctx context.Context) error {
-	if s.context == nil {
-		s.context = func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
-	}
+func (s *s3Stream) begin() error {
 	get, cancel := s.context()
 	body, err := s.open(get, s.at, s.to)
 	if err != nil {
@@ -60,7 +57,7 @@ func (s *s3Stream) begin(ctx context.Context) error {
 func (s *s3Stream) Read(p []byte) (int, error) {
 	for s.at < s.to {
 		if s.body == nil {
-			if err := s.begin(nil); err != nil {
+			if err := s.begin(); err != nil {
 				return 0, err
 			}
 		}

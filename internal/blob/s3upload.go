@@ -296,7 +296,7 @@ func (u *s3Upload) Sync(ctx context.Context) error {
 }
 
 func (u *s3Upload) sync(ctx context.Context) error {
-	if u.buf != nil && u.buf.n == partSize(len(u.etags)+1) {
+	if u.full() {
 		if err := u.send(ctx); err != nil {
 			return err
 		}
@@ -334,6 +334,13 @@ func (u *s3Upload) sync(ctx context.Context) error {
 	u.garbage, u.replaced, u.tailID = nil, replaced, state.tailID
 	u.state, u.syncedAll, u.synced = state.encode(), state.parts, len(tail)
 	return nil
+}
+
+// full reports whether the buffer holds a whole part.
+func (u *s3Upload) full() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.buf != nil && u.buf.n == partSize(len(u.etags)+1)
 }
 
 // State is that of the last Sync.

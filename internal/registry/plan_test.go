@@ -1,14 +1,12 @@
 package registry
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/coffer-registry/coffer/internal/store"
 	"github.com/coffer-registry/coffer/internal/store/plantest"
 )
 
@@ -21,41 +19,6 @@ func statements(t *testing.T) []string {
 		}
 		return nil
 	})
-}
-
-// fill puts thousands of rows into every table.
-func (e *env) fill() {
-	e.t.Helper()
-	const numbers = `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 4000) `
-	repo := e.create("app")
-	e.must(e.deleteRepository(home, "app", true))
-	for _, query := range []string{
-		`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters, scan_on_push, encryption_type, data_key, images)
-			SELECT i, '123456789012', 'us-east-1', 'repository-' || i, 0, 'MUTABLE', '[]', 0, 'AES256', 'key', 0 FROM n`,
-		`INSERT INTO upload (id, repository, object, data_key, size, parts, last_part, short_part, state, revision, updated_at)
-			SELECT 'upload' || i, i, 'object' || i, 'key', 0, 0, 0, 0, 'state', 0, i FROM n`,
-		`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
-			SELECT $1, 'layer' || i, 1, '', 'domain', 'object' || i, 'key', 0, CASE WHEN i % 3 = 0 THEN i END FROM n`,
-		`INSERT INTO image (repository, digest, media_type, artifact_type, subject, manifest_size, image_size, tags, pushed_at, doomed_at)
-			SELECT $1, 'image' || i, '', '', CASE WHEN i % 7 = 0 THEN 'image1' END, 1, 1, CASE WHEN i % 100 = 0 THEN 0 ELSE 1 END, i, CASE WHEN i % 70 = 0 THEN 1 END FROM n`,
-		`INSERT INTO manifest (repository, digest, body) SELECT $1, 'image' || i, 'body' FROM n`,
-		`INSERT INTO tag (repository, name, digest, updated_at) SELECT $1, 'tag' || i, 'image' || i, 0 FROM n`,
-		`INSERT INTO image_layer (repository, image, layer) SELECT $1, 'image' || i, 'layer' || i FROM n`,
-		`INSERT INTO image_child (repository, parent, child) SELECT $1, 'image' || i, 'image' || i + 1 FROM n`,
-		`INSERT INTO resource_tag (repository, name, value) SELECT i, 'name', '' FROM n`,
-		`INSERT INTO repository_policy (repository, document) SELECT i, '{}' FROM n`,
-		`INSERT INTO registry_policy (account, region, document) SELECT '123456789012', 'region-' || i, '{}' FROM n`,
-		`INSERT INTO garbage (object, since) SELECT 'garbage' || i, 0 FROM n`,
-	} {
-		e.update(func(tx *store.Tx) error {
-			args := []any{repo.id}[:strings.Count(query, "$1")]
-			n, err := tx.Exec(numbers+query, args...)
-			if err == nil && n != 4000 {
-				err = fmt.Errorf("%d rows", n)
-			}
-			return err
-		})
-	}
 }
 
 // excused are the statements that go over a whole table, or sort, and why they may.

@@ -31,6 +31,7 @@ type watch struct {
 	// What follows belongs to the look that runs.
 	c       *pgConn // nil while there is no connection
 	seen    snapshot
+	failed  bool      // the last look did
 	last    time.Time // when the last look ended well
 	trimmed time.Time
 	best    time.Duration // the shortest way to the server's clock lately
@@ -50,6 +51,8 @@ const (
 	changesKept = 10 * time.Minute
 	// mostChanges is how many rows a look reads before it makes of them that everything changed.
 	mostChanges = 10_000
+	// patienceInOutage is how long a look is tried after one that failed.
+	patienceInOutage = time.Second
 	// trimInterval is how often old rows are deleted.
 	trimInterval = time.Minute
 )
@@ -96,13 +99,18 @@ func (w *watch) run(l, before *look) {
 	w.mu.Lock()
 	w.running, w.next = l, nil
 	w.mu.Unlock()
-	l.err = w.e.persist(context.Background(), func(int) (bool, error) {
+	wait := patience
+	if w.failed { // Those who wait now have waited for the look before already.
+		wait = patienceInOutage
+	}
+	l.err = w.e.persist(context.Background(), wait, func(int) (bool, error) {
 		if w.ended() {
 			return false, ErrClosed
 		}
 		err := translate(w.look())
 		return err != nil, err
 	})
+	w.failed = l.err != nil
 	close(l.done)
 }
 

@@ -197,8 +197,8 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, func(attempt int) (again bool, err error) {
-		if err := e.turns.take(ctx); err != nil {
+	return e.persist(ctx, patience, func(attempt int) (again bool, err error) {
+		if err := e.turns.take(ctx, patience); err != nil {
 			return false, err
 		}
 		defer func() { e.turns.give(again && contended(err)) }()
@@ -211,7 +211,7 @@ func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) er
 	if nested {
 		from = &e.nested
 	}
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
 }
 
 // Between attempts it waits for a random time of at most pauseMin, and twice as long each time, up to pauseMax.
@@ -221,7 +221,7 @@ const (
 )
 
 // persist makes attempts until one says not to go on, for as long as patience lasts.
-func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool, err error)) error {
+func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt func(n int) (again bool, err error)) error {
 	begun := time.Now()
 	pause := pauseMin
 	for n := 0; ; n++ {
@@ -247,6 +247,9 @@ func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool,
 	}
 }
 
+// mostOvertaken is how many times a function runs again that says that it was overtaken.
+const mostOvertaken = 3
+
 // attempt runs fn in one transaction. again says that it had no effect and may be run again.
 func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin string, n int, fn func(*Tx) error) (again bool, err error) {
 	c, err := from.take(ctx)
@@ -269,7 +272,7 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	err = fn(tx)
 	returned = true
 	tx.end()
-	if tx.err != nil {
+	if err == nil {
 		err = tx.err
 	}
 	if !s.update {
@@ -286,6 +289,9 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	if err != nil {
 		s.rollback()
 		// A row that was not there when fn looked for it may have come since: then fn finds it the next time.
+		if errors.Is(err, ErrOvertaken) {
+			return n < mostOvertaken, err
+		}
 		return tx.err != nil && (mayRunAgain(tx.err, true) || n == 0 && errors.Is(tx.err, ErrUnique)), err
 	}
 	if err := s.commit(tx.topics); err != nil {

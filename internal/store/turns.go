@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // turns bounds how many Updates of this process run at once. Those that change the same come in each other's way, and PostgreSQL, which
@@ -28,8 +30,8 @@ const (
 
 func (t *turns) init(most int) { t.most, t.limit = most, float64(most) }
 
-// take waits for a turn, which give ends. The error is ctx's.
-func (t *turns) take(ctx context.Context) error {
+// take waits for a turn, which give ends, for as long as patience lasts. Errors are ctx's and ErrUnavailable.
+func (t *turns) take(ctx context.Context, patience time.Duration) error {
 	t.mu.Lock()
 	if t.running < int(t.limit) && len(t.waiting) == 0 {
 		t.running++
@@ -39,10 +41,15 @@ func (t *turns) take(ctx context.Context) error {
 	mine := make(chan struct{})
 	t.waiting = append(t.waiting, mine)
 	t.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	err := fmt.Errorf("%w: others are before this for %v", ErrUnavailable, patience)
 	select {
 	case <-mine:
 		return nil
 	case <-ctx.Done():
+		err = ctx.Err()
+	case <-timer.C:
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,7 +59,7 @@ func (t *turns) take(ctx context.Context) error {
 		t.running--
 		t.wake()
 	}
-	return ctx.Err()
+	return err
 }
 
 // give ends a turn; refused says that others came in the way of what it was for.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Refusals leave one turn at a time, success gives turns back, and nobody keeps a turn that he didn't wait for to the end.
@@ -14,7 +15,7 @@ func TestTurns(t *testing.T) {
 		turns.init(4)
 		take := func() <-chan error {
 			done := make(chan error, 1)
-			go func() { done <- turns.take(t.Context()) }()
+			go func() { done <- turns.take(t.Context(), time.Hour) }()
 			synctest.Wait()
 			return done
 		}
@@ -41,11 +42,14 @@ func TestTurns(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan error, 1)
-		go func() { gone <- turns.take(ctx) }()
+		go func() { gone <- turns.take(ctx, time.Hour) }()
 		synctest.Wait()
 		cancel()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("who went away: %v", err)
+		}
+		if err := turns.take(t.Context(), time.Second); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("who had no more patience: %v", err)
 		}
 		for range 3 {
 			turns.give(true)

@@ -177,7 +177,9 @@ func (s *Server) Client(t testing.TB) *s3.Client {
 }
 
 // URL is that of a store in a bucket, with more parameters.
-func (s *Server) URL(bucket string, parameters ...string) string { return URL(s.Endpoint, bucket, parameters...) }
+func (s *Server) URL(bucket string, parameters ...string) string {
+	return URL(s.Endpoint, bucket, parameters...)
+}
 
 // URL is that of a store in a bucket of a server that is reached by an endpoint, such as a proxy's.
 func URL(endpoint, bucket string, parameters ...string) string {
