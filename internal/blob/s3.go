@@ -17,7 +17,7 @@ import (
 
 // S3Options are what a store on S3 can be told besides its URL.
 type S3Options struct {
-	// Memory is how many bytes the buffers of all uploads together may take, 96 MiB if it is 0, and at least 32 MiB.
+	// Memory is how many bytes the buffers of all uploads together may take, 64 MiB if it is 0, and at least 32 MiB.
 	Memory int64
 	// Observe is told of each call of the server when it is over, from many goroutines.
 	Observe func(S3Operation)
@@ -26,7 +26,7 @@ type S3Options struct {
 }
 
 const (
-	defaultMemory = 96 << 20
+	defaultMemory = 64 << 20
 	leastMemory   = 32 << 20
 )
 

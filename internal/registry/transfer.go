@@ -142,7 +142,7 @@ func (t *Transfer) Size() int64 { return t.writer.Offset() }
 func (t *Transfer) Upload() Upload { return t.upload }
 
 // pieceSize is how many bytes are read, hashed and sealed at once.
-const pieceSize = 512 << 10
+const pieceSize = 256 << 10
 
 var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize); return &b }}
 
