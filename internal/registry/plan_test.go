@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/store/plantest"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // statements are all SQL texts of the package.
@@ -106,6 +107,9 @@ func TestPlansOfPostgreSQL(t *testing.T) {
 			"SELECT p.repository, p.document, r.account, r.region, r.name ": "it is planned anew once PostgreSQL has counted repositories",
 		}})
 	})
+	if !storetest.OnPostgreSQL() && os.Getenv("COFFER_TEST_LONG") == "" {
+		t.Skip("a million images are left to make test-postgresql and make test-long")
+	}
 	db.Fill(t, many...)
 	t.Logf("the database has %s bytes", db.Query(t, `SELECT pg_database_size(current_database())`))
 	t.Run("full", func(t *testing.T) { db.FindByIndex(t, all, excused, plantest.Excused{}) })
