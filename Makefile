@@ -3,7 +3,7 @@
 COFFER_TEST_DIR ?= $(HOME)/.cache/coffer-test
 export COFFER_TEST_DIR
 
-.PHONY: build fips image image-fips run test test-postgresql test-fips test-long test-pkcs11 bench generate lint setup
+.PHONY: build fips image image-fips run test test-postgresql test-fips test-long test-pkcs11 bench bench-scale generate lint setup
 build:
 	go build -o coffer ./cmd/coffer
 fips:
@@ -41,6 +41,9 @@ test-long: setup
 	COFFER_TEST_LONG=1 go test -race -timeout 45m ./...
 bench: build
 	go run ./test/bench -coffer ./coffer -out docs/performance.md
+# Replicas on PostgreSQL and S3 against the embedded default; it writes a section of the same document.
+bench-scale: build setup
+	COFFER_BENCH_SCALE=$(CURDIR)/coffer COFFER_BENCH_OUT=$(CURDIR)/docs/performance.md go test -timeout 60m -run '^TestScale$$' -v ./test/bench
 generate:
 	go generate ./...
 lint:

@@ -6,96 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
+	"github.com/coffer-registry/coffer/test/haproxy"
+	"github.com/coffer-registry/coffer/test/process"
 )
-
-// proxyConfig is HAProxy's, as in deploy/haproxy.cfg, with quicker checks.
-const proxyConfig = `
-global
-    maxconn 500
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 1m
-    timeout server 1m
-    timeout check 10s
-    retries 3
-    option redispatch 1
-    retry-on conn-failure
-frontend registry
-    bind %s
-    default_backend coffer
-backend coffer
-    balance leastconn
-    option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host coffer
-    http-check expect status 200
-    default-server check inter 100ms fall 1 rise 1
-`
-
-// addresses are free ones on loopback, which stay the servers' when they are started again.
-func addresses(t *testing.T, count int) (list []string) {
-	t.Helper()
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		list = append(list, l.Addr().String())
-	}
-	return list
-}
-
-// startProxy starts HAProxy before servers, which are pairs of public and admin addresses, and returns its URL.
-func startProxy(t *testing.T, servers [][2]string) string {
-	t.Helper()
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		if os.Getenv("COFFER_TEST_DIR") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("haproxy is not installed")
-	}
-	listen := addresses(t, 1)[0]
-	text := fmt.Sprintf(proxyConfig, listen)
-	for i, s := range servers {
-		_, port, _ := net.SplitHostPort(s[1])
-		text += fmt.Sprintf("    server s%d %s port %s\n", i, s[0], port)
-	}
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	cmd := exec.Command(path, "-db", "-f", file)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("haproxy: %s", log.Bytes())
-		}
-	})
-	return "http://" + listen
-}
 
 // waitFor asks until a condition holds.
 func waitFor(t *testing.T, what string, holds func() bool) {
@@ -122,21 +44,20 @@ func answers(url string, status int) bool {
 func TestRollingRestart(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	s := newShared(t)
-	free := addresses(t, 6)
-	var places [][2]string
-	for i := range 3 {
-		places = append(places, [2]string{free[2*i], free[2*i+1]})
+	var places []haproxy.Server
+	for range 3 {
+		places = append(places, haproxy.Server{Public: process.FreeAddress(t), Admin: process.FreeAddress(t)})
 	}
 	start := func(i int) *coffertest.Server {
 		return s.replica(t, coffertest.Configure(func(c *app.Config) {
-			c.Listen, c.AdminListen, c.DrainDelay = places[i][0], places[i][1], 3*time.Second
+			c.Listen, c.AdminListen, c.DrainDelay = places[i].Public, places[i].Admin, 3*time.Second
 		}))
 	}
 	var replicas []*coffertest.Server
 	for i := range places {
 		replicas = append(replicas, start(i))
 	}
-	url := startProxy(t, places)
+	url := haproxy.Start(t, places...)
 	waitFor(t, "the proxy", func() bool { return answers(url+"/v2/", http.StatusUnauthorized) })
 	client := coffertest.At(t, url)
 	client.CreateRepository("app")
@@ -164,7 +85,7 @@ func TestRollingRestart(t *testing.T) {
 		waitFor(t, "requests", func() bool { return requests.Load() > before+50 || t.Failed() })
 		replicas[i].Stop()
 		replicas[i] = start(i)
-		waitFor(t, "the replica to be ready", func() bool { return answers("http://"+places[i][1]+"/readyz", http.StatusOK) })
+		waitFor(t, "the replica to be ready", func() bool { return answers("http://"+places[i].Admin+"/readyz", http.StatusOK) })
 	}
 	before := requests.Load()
 	waitFor(t, "requests", func() bool { return requests.Load() > before+50 || t.Failed() })

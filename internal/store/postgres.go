@@ -23,6 +23,7 @@ type postgres struct {
 	config *pgconn.Config
 	conns  pool[*pgConn]
 	nested pool[*pgConn]
+	turns  turns
 	// telling is held while what is to be done after a commit is done.
 	telling sync.Mutex
 	watch   watch
@@ -45,11 +46,13 @@ const (
 	oldestVersion = 15
 )
 
-// sessionSettings are those of each connection. Statements are planned once, by indexes, so that no plan depends on how large a
-// table was when somebody counted it, and so that transactions are held against each other by the rows that they saw and not by
-// whole tables. A commit is answered when it is durable, whatever the server is set to.
+// sessionSettings are those of each connection. Statements are planned once, by indexes in whose order their rows come, so that no plan
+// depends on how large a table was when somebody counted it, and so that transactions are held against each other by the rows that they
+// saw and not by whole tables. A commit is answered when it is durable, whatever the server is set to.
 const sessionSettings = `SET statement_timeout = 30000; SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000;
-	SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET client_encoding = 'UTF8';
+	SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+	SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_hashagg = off;
+	SET enable_material = off; SET enable_memoize = off; SET enable_incremental_sort = off; SET jit = off; SET client_encoding = 'UTF8';
 	SELECT set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
 		ELSE current_setting('synchronous_commit') END, false)`
 
@@ -117,6 +120,7 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 	}
 	e.conns.init(connections, e.connect)
 	e.nested.init(nestedReaders, e.connect)
+	e.turns.init(connections)
 	e.watch.init(e, db.subscribers, db.clock)
 	if err := e.fresh(ctx); err != nil {
 		return nil, errors.Join(e.openError(err), db.Close())
@@ -147,7 +151,7 @@ func (e *postgres) prepare(ctx context.Context, change func(*pgConn) error) erro
 		return translate(err)
 	}
 	// The tables of the catalogue are small, and a change of the schema may take as long as it takes.
-	if err := c.script(fmt.Sprintf(`RESET enable_seqscan; SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(%d)`, migrationLock)); err != nil {
+	if err := c.script(fmt.Sprintf(`RESET enable_seqscan; RESET enable_bitmapscan; RESET enable_sort; RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_hashagg; RESET enable_material; RESET enable_memoize; RESET enable_incremental_sort; SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(%d)`, migrationLock)); err != nil {
 		return fmt.Errorf("wait for whoever changes the schema: %w", translate(err))
 	}
 	return change(c)
@@ -193,7 +197,13 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (again bool, err error) {
+		if err := e.turns.take(ctx, patience); err != nil {
+			return false, err
+		}
+		defer func() { e.turns.give(again && contended(err)) }()
+		return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn)
+	})
 }
 
 func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) error {
@@ -363,4 +373,23 @@ func (e *postgres) understands(ctx context.Context, query string) error {
 	defer c.close()
 	_, err = c.prepare(query)
 	return translate(err)
+}
+
+// explain prepares the statement by SQL, since its plan without arguments can be asked for in no other way.
+func (e *postgres) explain(ctx context.Context, query string) (string, error) {
+	c, err := e.connect(ctx)
+	if err != nil {
+		return "", translate(err)
+	}
+	defer c.close()
+	st, err := c.prepare(query)
+	if err != nil {
+		return "", translate(err)
+	}
+	arguments := ""
+	if n := len(st.ParamOIDs); n > 0 {
+		arguments = "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
+	}
+	lines, err := c.texts("PREPARE explained AS " + query + "; EXPLAIN (FORMAT JSON) EXECUTE explained" + arguments)
+	return strings.Join(lines, "\n"), translate(err)
 }

@@ -158,6 +158,12 @@ func (db *DB) Prepare(ctx context.Context, query string) error {
 	return db.engine.understands(ctx, query)
 }
 
+// Explain is how the database runs a statement, whatever its arguments, without running it: in JSON with PostgreSQL, and step by step in
+// lines with SQLite.
+func (db *DB) Explain(ctx context.Context, query string) (string, error) {
+	return db.engine.explain(ctx, query)
+}
+
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error { return db.engine.ping(ctx) }
 
