@@ -218,6 +218,7 @@ func TestEntityPages(t *testing.T) {
 	exec(t, s.db, `INSERT INTO account (id, name, created_at) VALUES ('999999999999', 'other', 0)`)
 	var users, roles, groups, bounded []string
 	s.mustUpdate(t, func(tx *store.Tx) error {
+		users, roles, groups, bounded = nil, nil, nil, nil
 		for i := range 3 {
 			name := fmt.Sprint("n", i)
 			for _, a := range []string{account, "999999999999"} {

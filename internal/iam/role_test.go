@@ -172,7 +172,7 @@ func TestLinkedRoles(t *testing.T) {
 				return err
 			}
 			task, err := s.DeleteLinkedRole(tx, account, r.Name)
-			tasks = append(tasks, task)
+			tx.OnCommit(func() { tasks = append(tasks, task) })
 			return err
 		})
 	}

@@ -127,11 +127,11 @@ func TestReferrersInPages(t *testing.T) {
 // recorded sweeps, and returns the digests of which the referee was told.
 func (e *env) recorded() (told []oci.Digest) {
 	e.t.Helper()
-	_, err := e.Sweep(e.t.Context(), func(_ *store.Tx, id ID, repository string, digest oci.Digest) error {
+	_, err := e.Sweep(e.t.Context(), func(tx *store.Tx, id ID, repository string, digest oci.Digest) error {
 		if id != home || repository != "app" {
 			e.t.Errorf("told of %v %s", id, repository)
 		}
-		told = append(told, digest)
+		tx.OnCommit(func() { told = append(told, digest) })
 		return nil
 	})
 	e.must(err)

@@ -229,7 +229,7 @@ func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt 
 		if !again || err == nil {
 			return err
 		}
-		if time.Since(begun) > patience {
+		if n > 0 && time.Since(begun) > patience { // What takes long by itself gets a second chance too.
 			if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrUnique) {
 				err = fmt.Errorf("%w: others were faster for %v: %w", ErrUnavailable, patience, err)
 			}

@@ -49,13 +49,16 @@ func stand(t testing.TB, folder, address string) string {
 	return address
 }
 
+// Reruns reports whether each Update of PostgreSQL that would be committed runs once more: whether COFFER_TEST_RERUN is in the environment.
+func Reruns() bool { return OnPostgreSQL() && os.Getenv("COFFER_TEST_RERUN") != "" }
+
 // OpenShared opens a database that can be open more than once: one of PostgreSQL that stands for a folder. The caller closes it.
 //
 // With COFFER_TEST_RERUN in the environment, each Update that would be committed runs once more, as it does when others come in its
 // way.
 func OpenShared(t testing.TB, folder string, o store.Options) *store.DB {
 	t.Helper()
-	if o.BeforeCommit == nil && os.Getenv("COFFER_TEST_RERUN") != "" {
+	if o.BeforeCommit == nil && Reruns() {
 		o.BeforeCommit = func(attempt int) error {
 			if attempt == 0 {
 				return errRerun
