@@ -100,6 +100,12 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return db.engine.view(ctx, ctx.Value(within{}) != nil, fn)
 }
 
+// Snapshot is a View that may take as long as it takes, such as to copy everything, and that is not run again when the connection
+// is lost.
+func (db *DB) Snapshot(ctx context.Context, fn func(*Tx) error) error {
+	return db.engine.snapshot(ctx, fn)
+}
+
 // nestedReaders is how many connections are kept for Views within transactions. These read little, and begin no View.
 const nestedReaders = 2
 
