@@ -25,7 +25,7 @@ type tier struct {
 var tiers = []tier{
 	{"values", []string{"arn", "oci", "policy", "sigv4", "seal", "secret", "strictjson", "keymaterial", "x500", "cache"},
 		"functions of values, without context or I/O: property tests and fuzzers need nothing but them"},
-	{"engines", []string{"store", "blob", "kms", "rootkey", "audit", "tlsconfig"},
+	{"engines", []string{"store", "blob", "kms", "rootkey", "audit", "job", "tlsconfig"},
 		"they keep rows, bytes, keys, records and certificates, and know nothing of what these mean"},
 	{"domain", []string{"registry", "iam", "organization", "identity", "federation"},
 		"the rules of a registry and of its identities, without protocols and without authorisation"},
@@ -45,6 +45,7 @@ var sideways = map[string][]string{
 	"kms":                   {"store"},
 	"rootkey":               {"kms"}, // whose roots it has
 	"audit":                 {"store"},
+	"job":                   {"store"},
 	"identity":              {"iam", "organization"},
 	"access":                {},
 	"awsapi":                {"access"},
@@ -69,6 +70,7 @@ var outside = []struct {
 	reason string
 }{
 	{"golang.org/x/sync", []string{"registry"}, "the key of a repository is opened once for all who wait for it"},
+	{"github.com/jackc/pgx/v5/pgconn", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"modernc.org/sqlite", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
 	{"github.com/prometheus/client_golang", []string{"app"}, "metrics are served by app alone"},

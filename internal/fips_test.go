@@ -32,6 +32,8 @@ var unapprovedBy = map[string]struct {
 		"thumbprints and name qualifiers, by which IAM and STS name certificates and subjects; they prove nothing"},
 	"github.com/go-jose/go-jose/v4": {[]string{"crypto/sha1"},
 		"thumbprints of certificates in keys; federation takes no encryption, for which it uses it too"},
+	"github.com/jackc/pgx/v5/pgconn": {[]string{"crypto/md5"},
+		"passwords of PostgreSQL that are stored as MD5, with which signing in fails while FIPS 140-3 is enforced; SCRAM-SHA-256 is its default"},
 	"github.com/russellhaering/goxmldsig": {[]string{"crypto/sha1"},
 		"federation refuses signatures and digests of SHA-1 before the library sees them"},
 	"tlsconfig": {[]string{"golang.org/x/crypto/acme", "golang.org/x/crypto/acme/autocert"},

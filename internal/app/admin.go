@@ -29,6 +29,8 @@ func (s *Server) serveAdmin() error {
 		metrics.MustRegister(s.tls)
 	}
 	s.registerRoot(metrics)
+	s.jobMetrics.register(metrics)
+	metrics.MustRegister(databaseMetrics{s.state.db})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)

@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/arn"
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/awsapi"
 	"github.com/coffer-registry/coffer/internal/federation"
 	"github.com/coffer-registry/coffer/internal/identity"
+	"github.com/coffer-registry/coffer/internal/job"
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/ociserver"
@@ -30,7 +30,6 @@ import (
 	kmsapi "github.com/coffer-registry/coffer/internal/service/kms"
 	"github.com/coffer-registry/coffer/internal/service/organizations"
 	"github.com/coffer-registry/coffer/internal/service/sts"
-	"github.com/coffer-registry/coffer/internal/store"
 )
 
 // drainTimeout is how long a stopping server waits for requests that are under way.
@@ -62,6 +61,8 @@ type Server struct {
 	log        *slog.Logger
 	state      *state
 	trail      *audit.Log
+	work       *job.Runner
+	jobMetrics jobMetrics
 	federation *federation.Verifier
 	public     *http.Server
 	tls        *tlsSide // nil without TLS
@@ -108,6 +109,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 		o.Now = s.state.db.Now
 	}
 	s.now = o.Now
+	s.work = s.newRunner()
 	if err := s.build(ctx, o); err != nil {
 		return err
 	}
@@ -269,10 +271,6 @@ const usageInterval = 5 * time.Second
 // pollInterval is how often a server looks for what others changed, such as policies and keys.
 const pollInterval = 500 * time.Millisecond
 
-// rewrapInterval is how often it is looked whether keys of repositories are to be wrapped anew, which costs nothing unless a
-// customer key changed.
-const rewrapInterval = time.Second
-
 // run starts what a server does beside its requests, and then the requests.
 func (s *Server) run() {
 	ctx := s.ending
@@ -286,17 +284,8 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "destroy keys", s.destroyKeys) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "destroy expired material of keys", s.expireMaterial) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "rotate keys", s.rotateKeys) })
 	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
-	s.running.Go(func() { s.every(ctx, s.sweep, "sweep", s.sweepOnce) })
-	s.running.Go(func() { s.every(ctx, rewrapInterval, "wrap the keys of repositories anew", s.rewrapOnce) })
-	s.running.Go(func() {
-		// At the start too: after a crash there are some, and a server that is restarted each day would never come to them.
-		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
-		s.every(ctx, 24*time.Hour, "sweep orphans", s.sweepOrphans)
-	})
+	s.running.Go(func() { s.work.Run(ctx, s.jobs()...) })
 	if s.tls != nil {
 		s.refreshTLS(ctx)
 	}
@@ -330,47 +319,6 @@ func (s *Server) attempt(ctx context.Context, what string, work func(context.Con
 	if err := work(ctx); err != nil && ctx.Err() == nil {
 		s.log.Error(what, "error", err)
 	}
-}
-
-func (s *Server) sweepOnce(ctx context.Context) error {
-	swept, err := s.Registry.Sweep(ctx, s.recordReferrer)
-	if swept != (registry.Swept{}) {
-		s.log.Info("swept", "uploads", swept.Uploads, "layers", swept.Layers, "referrers", swept.Referrers,
-			"repositories", swept.Repositories, "objects", swept.Objects)
-	}
-	return err
-}
-
-// rewrapOnce wraps the keys of repositories anew whose customer keys have new material.
-func (s *Server) rewrapOnce(ctx context.Context) error {
-	done, err := s.Registry.Rewrap(ctx, func(done, left int64) {
-		s.log.Info("wrapped keys of repositories anew", "done", done, "left", left)
-	})
-	if done > 0 && err == nil {
-		s.log.Info("the keys of all repositories are wrapped with current material", "wrapped", done)
-	}
-	return err
-}
-
-func (s *Server) sweepOrphans(ctx context.Context) error {
-	n, err := s.Registry.SweepOrphans(ctx)
-	if n > 0 {
-		s.log.Info("swept orphans", "objects", n)
-	}
-	return err
-}
-
-// recordReferrer leaves the record of a referrer that the service itself deleted, since its subject is gone.
-func (s *Server) recordReferrer(tx *store.Tx, id registry.ID, repository string, digest oci.Digest) error {
-	parameters := audit.AppendString([]byte(`{"repositoryName":`), repository)
-	parameters = audit.AppendString(append(parameters, `,"imageIds":[{"imageDigest":`...), string(digest))
-	parameters = append(parameters, `}]}`...)
-	return s.trail.Append(tx, &audit.Record{
-		Identity: audit.Identity{Type: "AWSService", InvokedBy: "ecr.amazonaws.com"}, Time: s.now(),
-		Source: "ecr.amazonaws.com", Name: "BatchDeleteImage", Region: id.Region, SourceIP: "ecr.amazonaws.com",
-		UserAgent: "ecr.amazonaws.com", Parameters: parameters, RequestID: audit.NewUUID(), Account: id.Account,
-		Resources: []audit.Resource{{ARN: arn.Repository(id.Region, id.Account, repository).String(), Account: id.Account, Type: "AWS::ECR::Repository"}},
-	})
 }
 
 // Failed gives the error that ended the server, if something other than Stop did.

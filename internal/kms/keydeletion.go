@@ -84,7 +84,7 @@ func (k *Keys) scrub(ctx context.Context) error {
 	if k.stale.done.Swap(true) {
 		return nil
 	}
-	if err := k.db.Scrub(ctx); err != nil {
+	if err := k.db.Scrub(ctx, "kms_material", "kms_key"); err != nil {
 		k.stale.done.Store(false)
 		return fmt.Errorf("remove destroyed material from the disk: %w", err)
 	}

@@ -98,7 +98,7 @@ func (k *Keyring) Rotate(ctx context.Context, rotation Rotation) error {
 	}
 	k.release(before.ID)
 	// What the old root opens is not to be found in the log of changes either.
-	if err := k.db.Scrub(context.WithoutCancel(ctx)); err != nil {
+	if err := k.db.Scrub(context.WithoutCancel(ctx), "service_key", "setting"); err != nil {
 		say("what was wrapped before may stay in the database's log for a while: " + err.Error())
 	}
 	return nil

@@ -11,6 +11,9 @@ import (
 // rewrapPage is how many keys are wrapped anew in one transaction.
 const rewrapPage = 100
 
+// RewrapDue reports whether a customer key changed since the last call of Rewrap that succeeded.
+func (r *Registry) RewrapDue() bool { return r.open.rewrapped.Load() != r.open.changes.Load()+1 }
+
 // Rewrap wraps the keys of repositories anew whose customer keys have other material now than they were wrapped with. It
 // rewrites no objects, goes on where an earlier call ended, and does nothing when no customer key changed since the last
 // call that succeeded. It tells progress after each page: how many keys it has wrapped, and how many are left of the customer key

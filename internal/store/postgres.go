@@ -340,7 +340,7 @@ func (e *postgres) ping(ctx context.Context) error {
 
 func (e *postgres) stats() Stats {
 	return Stats{Engine: "postgresql", InUse: e.conns.inUse(), Open: e.conns.open(), Max: cap(e.conns.places),
-		Retries: e.retries.Load(), Queries: e.queries.Load()}
+		Retries: e.retries.Load(), Queries: e.queries.Load(), ClockAhead: e.offset()}
 }
 
 // check looks for what PostgreSQL itself says is out of order; it sees to references by itself.

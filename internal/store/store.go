@@ -169,6 +169,8 @@ type Stats struct {
 	InUse, Open, Max int
 	// Retries counts the transactions that ran again, and Queries the round trips to the database. They stay 0 with SQLite.
 	Retries, Queries int64
+	// ClockAhead is how far the database's clock is ahead of this process's.
+	ClockAhead time.Duration
 }
 
 // Stats tells what the database is busy with.
