@@ -21,6 +21,7 @@ type commands struct {
 	Account accountCommand `cmd:"" help:"Make and list accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
 	RootKey rootKeyCommand `cmd:"" help:"Rotate and show the root key."`
+	Move    moveCommand    `cmd:"" help:"Move an installation to another database or object store, or back."`
 	Fsck    fsckCommand    `cmd:"" help:"Check every row against every object and key. The server must not be running."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -50,6 +50,9 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.db, err = openDatabase(ctx, c); err != nil {
 		return err
 	}
+	if err := checkMarks(ctx, c, st.db); err != nil {
+		return err
+	}
 	if o.Now == nil {
 		o.Now = st.db.Now
 	}

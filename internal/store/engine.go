@@ -16,6 +16,8 @@ type engine interface {
 	// catalogue gives the queries for the columns of all tables, in their order, as table, column and place in the primary key
 	// from 1 on or 0, and for the references between tables, as table and the one that it refers to.
 	catalogue() (columns, references string)
+	// sessions counts the sessions of others in the database.
+	sessions(ctx context.Context) (int64, error)
 	// fresh returns once the subscribers were told of every change that had committed when it was called.
 	fresh(ctx context.Context) error
 	// offset is how far the clock of the database is ahead of this process's.

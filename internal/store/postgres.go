@@ -110,9 +110,12 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 	if err != nil {
 		return nil, fmt.Errorf("the database's URL %w", err)
 	}
+	if o.Application != "" {
+		config.RuntimeParams["application_name"] = o.Application
+	}
 	e := &postgres{config: config, beforeCommit: o.BeforeCommit}
 	db := newDB(e)
-	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, migrations) }); err != nil {
+	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, upTo{migrations, o.Schema}) }); err != nil {
 		return nil, e.openError(err)
 	}
 	e.conns.init(connections, e.connect)
@@ -227,6 +230,15 @@ func (e *postgres) snapshot(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	return tx.err
+}
+
+// sessions counts those of the same role, which are other servers', unless they go by this one's name.
+func (e *postgres) sessions(ctx context.Context) (n int64, err error) {
+	err = e.view(ctx, false, func(tx *Tx) error {
+		return tx.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+			AND backend_type = 'client backend' AND application_name <> current_setting('application_name')`).Scan(&n)
+	})
+	return n, err
 }
 
 func (e *postgres) catalogue() (columns, references string) {

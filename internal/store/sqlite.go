@@ -93,6 +93,8 @@ func (e *sqliteDB) update(ctx context.Context, fn func(*Tx) error) error {
 	return e.group.update(ctx, fn)
 }
 
+func (e *sqliteDB) sessions(context.Context) (int64, error) { return 0, nil }
+
 func (e *sqliteDB) fresh(context.Context) error { return nil }
 
 func (e *sqliteDB) offset() time.Duration { return 0 }
