@@ -73,6 +73,8 @@ var outside = []struct {
 	{"github.com/jackc/pgx/v5/pgconn", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"modernc.org/sqlite", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
+	{"github.com/aws/aws-sdk-go-v2", []string{"blob"}, "the object store is spoken to by S3 in one place"},
+	{"github.com/aws/smithy-go", []string{"blob"}, "it comes with aws-sdk-go-v2, whose errors and middleware it has"},
 	{"github.com/prometheus/client_golang", []string{"app"}, "metrics are served by app alone"},
 	{"github.com/go-jose/go-jose/v4", []string{"federation"}, "tokens of outside providers are verified in one place"},
 	{"golang.org/x/crypto/acme", []string{"tlsconfig"}, "certificates come from one place, and the client of ACME servers stays out of all else"},

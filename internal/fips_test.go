@@ -39,6 +39,14 @@ var unapprovedBy = map[string]struct {
 	"tlsconfig": {[]string{"golang.org/x/crypto/acme", "golang.org/x/crypto/acme/autocert"},
 		"ACME is a protocol, whose algorithms are those of the standard library"},
 	"golang.org/x/crypto/acme/autocert": {[]string{"golang.org/x/crypto/acme"}, "see tlsconfig"},
+	"blob": {[]string{"crypto/md5"},
+		"etags, by which S3 names objects made of parts; they prove nothing, and what is in objects is authenticated by seal"},
+	"github.com/aws/smithy-go/transport/http": {[]string{"crypto/md5"},
+		"Content-MD5, which none of the operations that blob calls needs"},
+	"github.com/aws/aws-sdk-go-v2/service/internal/checksum": {[]string{"crypto/md5", "crypto/sha1"},
+		"checksums beside objects, which blob asks for with no operation"},
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds": {[]string{"crypto/sha1"},
+		"names of the files in which AWS's tools keep sign-ins of people; a server has none"},
 	"github.com/google/uuid": {[]string{"crypto/md5", "crypto/sha1"},
 		"UUIDs of versions 3 and 5, which the database's library, whose dependency it is, does not make"},
 }
@@ -53,6 +61,7 @@ var unapprovedCalls = map[string][]string{
 // unenforcedIn says where enforcement is suspended, and why that is no security function.
 var unenforcedIn = map[string]string{
 	"federation": "SHA-1 names certificates and subjects there, as IAM and STS do",
+	"blob":       "MD5 names objects made of parts, as S3 does",
 }
 
 // importing is a package and what it imports.

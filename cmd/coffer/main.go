@@ -20,7 +20,8 @@ type commands struct {
 	Env     envCommand     `cmd:"" help:"Print shell lines that point AWS clients to a running server."`
 	Account accountCommand `cmd:"" help:"Make and list accounts."`
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
-	RootKey rootKeyCommand `cmd:"" help:"Rotate and show the root key."`
+	RootKey rootKeyCommand `cmd:"" help:"Make, rotate and show the root key."`
+	Health  healthCommand  `cmd:"" help:"Ask a running server whether it can serve requests."`
 	Move    moveCommand    `cmd:"" help:"Move an installation to another database or object store, or back."`
 	Fsck    fsckCommand    `cmd:"" help:"Check every row against every object and key. The server must not be running."`
 	Version versionCommand `cmd:"" help:"Print the version."`

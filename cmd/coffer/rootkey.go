@@ -1,15 +1,36 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/app"
+	"github.com/coffer-registry/coffer/internal/rootkey"
 )
 
 type rootKeyCommand struct {
+	Create rootKeyCreateCommand `cmd:"" help:"Make a file with a root key, for servers that are given one."`
 	Status rootKeyStatusCommand `cmd:"" help:"Tell which root of trust wraps the keys, and when they were rotated."`
 	Rotate rootKeyRotateCommand `cmd:"" help:"Make a new root key and wrap all keys anew, also while the server runs."`
+}
+
+type rootKeyCreateCommand struct {
+	File string `arg:"" help:"File to make; an existing one is left as it is."`
+}
+
+// Run makes the file. A server makes its own at the first start; several that share their data have to be given the same one.
+func (r *rootKeyCreateCommand) Run(c console) error {
+	root, err := rootkey.CreateFile(r.File)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already; a root key is never overwritten", r.File)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "made %s; keep a copy of it apart from the data, which nobody can read without it\n", root)
+	return err
 }
 
 type rootKeyStatusCommand struct {

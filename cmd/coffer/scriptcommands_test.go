@@ -29,6 +29,7 @@ import (
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"await":          await,
 	"hostport":       hostport,
+	"freeport":       freePort,
 	"push":           push,
 	"damage":         damage,
 	"alter-manifest": alterManifest,
@@ -96,6 +97,16 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 func hostport(ts *testscript.TestScript, neg bool, args []string) {
 	arguments(ts, neg, args, 0, 0)
 	ts.Setenv("HOSTPORT", strings.TrimPrefix(ts.Getenv("URL"), "http://"))
+}
+
+// freeport name sets $name to a port of loopback that is free.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(errors.Join(err, l.Close()))
+	ts.Setenv(args[0], port)
 }
 
 // push repository tag text pushes an image with one layer of 200 KiB that repeats a text, and sets $IMAGE and $LAYER to

@@ -26,10 +26,17 @@ func (s *serveCommand) Run(c console) error {
 		return err
 	}
 	log.Info("serving", "address", server.URL(), "data", s.Data, "account", s.Account, "regions", s.Region, "fips140", app.FIPSOfProcess().String())
+	tell := func(state string) {
+		if err := notify(state); err != nil {
+			log.Warn("no word to the service manager", "error", err)
+		}
+	}
+	tell(stateReady)
 	s.greet(c.out, server.URL(), server.CAPath())
 	var failure error
 	select {
 	case <-ctx.Done():
+		tell(stateStopping)
 		log.Info("stopping; requests under way may finish")
 	case failure = <-server.Failed():
 	}

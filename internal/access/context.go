@@ -62,7 +62,7 @@ func (d *Door) circumstancesOf(r *Request) *circumstances {
 	c.putMoment(now, r.Region)
 	c.put("aws:sourceip", r.SourceIP)
 	c.keys["aws:securetransport"] = no
-	if r.TLS != nil {
+	if r.Secure {
 		c.keys["aws:securetransport"] = yes
 	}
 	if subject := clientSubject(r.TLS); subject != "" {

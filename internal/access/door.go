@@ -92,8 +92,11 @@ type Request struct {
 	// Parameters is a JSON object for the trail, without secrets; nil is null.
 	Parameters                   json.RawMessage
 	SourceIP, UserAgent, Referer string
-	TLS                          *tls.ConnectionState
-	Host                         string
+	// Secure is set if the request came over TLS, be it to this server or to a proxy that is trusted: Proxies.Client. TLS is
+	// what is known of the connection to this server.
+	Secure bool
+	TLS    *tls.ConnectionState
+	Host   string
 
 	recorded bool
 	// via is the service that makes the request with the rights of the caller, such as "ecr.amazonaws.com".

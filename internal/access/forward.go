@@ -29,7 +29,7 @@ func (f Forwarded) request(r *Request) *Request {
 	return &Request{
 		ID: r.ID, Arrived: r.Arrived, Caller: r.Caller, Account: f.Account, Region: r.Region, Source: f.Source, Name: f.Name,
 		ReadOnly: f.ReadOnly, Questions: f.Questions, Context: f.Context, EncryptionContext: f.EncryptionContext,
-		Parameters: f.Parameters, SourceIP: r.SourceIP, UserAgent: r.UserAgent, TLS: r.TLS, Host: r.Host, via: f.Via,
+		Parameters: f.Parameters, SourceIP: r.SourceIP, UserAgent: r.UserAgent, Secure: r.Secure, TLS: r.TLS, Host: r.Host, via: f.Via,
 	}
 }
 

@@ -30,6 +30,7 @@ func (s *Server) serveAdmin() error {
 	}
 	s.registerRoot(metrics)
 	s.jobMetrics.register(metrics)
+	s.blobMetrics.register(metrics)
 	metrics.MustRegister(databaseMetrics{s.state.db})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", healthy)
@@ -57,6 +58,10 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if err := s.state.db.Ping(ctx); err != nil {
 		http.Error(w, "database: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if err := s.state.blobs.Ping(ctx); err != nil {
+		http.Error(w, "object store: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	if o := s.state.keys.Outage(); o.Closed {

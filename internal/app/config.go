@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coffer-registry/coffer/internal/access"
+	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/registry"
 	"github.com/coffer-registry/coffer/internal/rootkey"
 	"github.com/coffer-registry/coffer/internal/secret"
@@ -38,7 +40,8 @@ type Config struct {
 	Account        string        `help:"The first account, 12 digits." default:"123456789012" env:"COFFER_ACCOUNT" placeholder:"ID"`
 	Region         []string      `help:"A region to serve; may be given again. The first is the default." default:"us-east-1" env:"COFFER_REGION" placeholder:"NAME"`
 	Database       string        `help:"postgres://USER:PASSWORD@HOST/DATABASE, with the parameters of libpq and pool_max_conns. Default: SQLite in the data folder." env:"COFFER_DATABASE" placeholder:"URL"`
-	Blobs          string        `help:"s3://… (not available yet). Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
+	Blobs          string        `help:"s3://BUCKET/PREFIX?endpoint=URL&region=NAME, as in docs/blobs.md. Default: a folder in the data folder." env:"COFFER_BLOBS" placeholder:"URL"`
+	DrainDelay     time.Duration `help:"How long a server that is told to stop goes on serving while /readyz says so, until load balancers send it nothing more." default:"0s" env:"COFFER_DRAIN_DELAY" placeholder:"DURATION"`
 	RootKey        string        `help:"What wraps all keys: file:PATH, vault://HOST/MOUNT/KEY, awskms://HOST/KEY?region=NAME or pkcs11:…, as in docs/keys.md. Default: a file in the data folder, made at the first start." env:"COFFER_ROOT_KEY" placeholder:"URL"`
 	RootKeyGrace   time.Duration `help:"How long images are served on while the root key can't be reached." default:"5m" env:"COFFER_ROOT_KEY_GRACE" placeholder:"DURATION"`
 	TLSCert        string        `name:"tls-cert" help:"Certificate, a PEM file that its issuers' certificates may follow in; read again when it changes." env:"COFFER_TLS_CERT" placeholder:"FILE"`
@@ -52,6 +55,7 @@ type Config struct {
 	ACMECA         string        `name:"acme-ca" help:"Authorities of the ACME server itself, a PEM file. Default: those of the system." env:"COFFER_ACME_CA" placeholder:"FILE"`
 	ACMEHTTPListen string        `name:"acme-http-listen" help:"Address that answers ACME challenges over HTTP, such as 0.0.0.0:80. Default: none, the public port answers them." env:"COFFER_ACME_HTTP_LISTEN" placeholder:"ADDR"`
 	AllowAnonymous bool          `help:"Let whoever has no credentials pull from repositories whose policy allows it to everyone." env:"COFFER_ALLOW_ANONYMOUS"`
+	TrustedProxy   []string      `help:"Address or range of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; may be given again. Default: nobody's." env:"COFFER_TRUSTED_PROXY" placeholder:"CIDR"`
 	File           string        `name:"config" help:"File with the same names as JSON, and the limits." env:"COFFER_CONFIG" placeholder:"FILE"`
 
 	// RootAccessKeyID and RootSecretAccessKey are the root credentials, where they aren't to be made.
@@ -67,11 +71,14 @@ var (
 	domainPattern  = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?$`)
 )
 
+// maxDrainDelay bounds how long a stop may take by itself.
+const maxDrainDelay = 10 * time.Minute
+
 // Check finds what is wrong with a configuration, in one line for the operator.
 func (c *Config) Check() error {
 	switch {
-	case c.Blobs != "":
-		return errors.New("--blobs: only the folder in the data folder is available yet; leave it out")
+	case c.DrainDelay < 0 || c.DrainDelay > maxDrainDelay:
+		return fmt.Errorf("--drain-delay must be from 0s to %v", maxDrainDelay)
 	case c.RootKeyGrace < 0:
 		return errors.New("--root-key-grace can't be negative")
 	case c.Data == "":
@@ -98,9 +105,17 @@ func (c *Config) Check() error {
 			return fmt.Errorf("%s %q is not an address such as 127.0.0.1:5000", a.flag, a.address)
 		}
 	}
+	if _, err := access.ParseProxies(c.TrustedProxy); err != nil {
+		return fmt.Errorf("--trusted-proxy %w", err)
+	}
 	if c.Database != "" {
 		if err := store.CheckURL(c.Database); err != nil {
 			return fmt.Errorf("--database %w", err)
+		}
+	}
+	if c.Blobs != "" {
+		if err := blob.CheckS3URL(c.Blobs); err != nil {
+			return fmt.Errorf("--blobs %w", err)
 		}
 	}
 	if c.RootKey != "" {

@@ -183,13 +183,13 @@ func (h *house) records() map[string]bool {
 	return seen
 }
 
-// state is everything that the server keeps but its trail and who used what when: the rows of each table, and the names of
+// state is everything that the server keeps but its trail, its jobs and who used what when: the rows of each table, and the names of
 // all objects.
 func (h *house) state() map[string][]string {
 	h.t.Helper()
 	state := map[string][]string{}
 	err := h.Registry.View(h.t.Context(), func(tx *store.Tx) error {
-		tables, err := texts(tx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'iam_access') ORDER BY name`)
+		tables, err := texts(tx, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit', 'iam_access', 'job') ORDER BY name`)
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,13 @@ func (s *Server) jobs() []job.Job {
 	}
 }
 
+// startOrphans looks for orphans at the start of the one server that a database in a folder has: after a crash there are some.
+func (s *Server) startOrphans(ctx context.Context) {
+	if s.config.Database == "" {
+		s.attempt(ctx, "sweep orphans", s.sweepOrphans)
+	}
+}
+
 // embeddedHolder is the name of the one server that a database in a folder has.
 const embeddedHolder = "embedded"
 

@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
@@ -32,4 +33,39 @@ func (m databaseMetrics) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(databaseRetries, prometheus.CounterValue, float64(s.Retries), s.Engine)
 	out <- prometheus.MustNewConstMetric(databaseQueries, prometheus.CounterValue, float64(s.Queries), s.Engine)
 	out <- prometheus.MustNewConstMetric(databaseClock, prometheus.GaugeValue, s.ClockAhead.Seconds(), s.Engine)
+}
+
+// blobMetrics count the calls of the object store, if it is one on S3. A nil one counts nothing.
+type blobMetrics struct {
+	seconds  *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+}
+
+func newBlobMetrics() *blobMetrics {
+	return &blobMetrics{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "coffer_object_store_duration_seconds",
+			Help: "How long calls of the object store took, by how they ended; ok is a success.", Buckets: []float64{0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60}}, []string{"operation", "outcome"}),
+		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "coffer_object_store_bytes_total",
+			Help: "Bytes of objects that calls of the object store moved."}, []string{"operation"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "coffer_object_store_attempts_total",
+			Help: "Attempts of calls of the object store: more than there were calls, if some were made again."}, []string{"operation"}),
+	}
+}
+
+func (m *blobMetrics) register(r *prometheus.Registry) {
+	r.MustRegister(m.seconds, m.bytes, m.attempts)
+}
+
+func (m *blobMetrics) observe(o blob.S3Operation) {
+	if m == nil {
+		return
+	}
+	outcome := o.Class
+	if outcome == "" {
+		outcome = "ok"
+	}
+	m.seconds.WithLabelValues(o.Name, outcome).Observe(o.Duration.Seconds())
+	m.bytes.WithLabelValues(o.Name).Add(float64(o.Bytes))
+	m.attempts.WithLabelValues(o.Name).Add(float64(o.Attempts))
 }

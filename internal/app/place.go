@@ -21,7 +21,11 @@ func (c *Config) databasePlace() string { return cmp.Or(c.Database, c.Data) }
 // openObjects opens a store of objects: a folder, which is made if it is missing but not its parent, or s3://….
 func openObjects(ctx context.Context, place string) (blob.Store, error) {
 	if strings.HasPrefix(place, "s3:") {
-		return openBucket(ctx, place)
+		s3, err := blob.OpenS3(ctx, place, blob.S3Options{})
+		if err != nil {
+			return nil, err
+		}
+		return s3, nil
 	}
 	return blob.OpenFolder(place)
 }

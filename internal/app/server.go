@@ -40,8 +40,10 @@ type Options struct {
 	Log *slog.Logger
 	// Evaluate replaces the policies; nil is the real ones.
 	Evaluate func(policy.Request) policy.Decision
-	// Now is the clock; nil is time.Now.
+	// Now is the clock; nil is that of the database, by which all servers that share it go.
 	Now func() time.Time
+	// MachineClock is this machine's clock; nil is time.Now.
+	MachineClock func() time.Time
 	// Roots vouch for the servers that are spoken to; nil is the system's, among them those of SSL_CERT_FILE.
 	Roots *x509.CertPool
 	// PasswordRounds is how often passwords are hashed; 0 is as often as is safe.
@@ -50,6 +52,8 @@ type Options struct {
 	Watch kms.Watch
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
+
+	blobs *blobMetrics
 }
 
 // Server is a running server.
@@ -57,17 +61,18 @@ type Server struct {
 	Registry *registry.Registry
 	Services []*awsapi.Service
 
-	config     Config
-	log        *slog.Logger
-	state      *state
-	trail      *audit.Log
-	work       *job.Runner
-	jobMetrics jobMetrics
-	federation *federation.Verifier
-	public     *http.Server
-	tls        *tlsSide // nil without TLS
-	admin      *http.Server
-	control    *http.Server
+	config      Config
+	log         *slog.Logger
+	state       *state
+	trail       *audit.Log
+	work        *job.Runner
+	jobMetrics  jobMetrics
+	blobMetrics *blobMetrics
+	federation  *federation.Verifier
+	public      *http.Server
+	tls         *tlsSide // nil without TLS
+	admin       *http.Server
+	control     *http.Server
 	// ending ends when the server is told to stop, for requests that would go on for ever.
 	ending   context.Context
 	listener net.Listener
@@ -102,6 +107,8 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	if s.listener, err = listen("--listen", s.config.Listen); err != nil {
 		return err
 	}
+	o.blobs = newBlobMetrics()
+	s.blobMetrics = o.blobs
 	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}
@@ -170,6 +177,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return err
 	}
 	s.sweep = time.Duration(limits.Get(registry.SweepSeconds)) * time.Second
+	proxies, err := access.ParseProxies(c.TrustedProxy)
+	if err != nil {
+		return err
+	}
 	trailKey, err := st.trailKey()
 	if err != nil {
 		return err
@@ -206,10 +217,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		kmsapi.New(kmsapi.Config{Keys: st.customer, Rotated: s.recordRotated}),
 	}
 	aws := awsapi.NewServer(awsapi.Config{Services: s.Services, Door: door, Directory: directory, Account: c.Account,
-		Regions: c.Region, Fresh: st.fresh, Log: s.log, Now: o.Now})
+		Regions: c.Region, Proxies: proxies, Fresh: st.fresh, Log: s.log, Now: o.Now})
 	v2 := ociserver.NewServer(ociserver.Config{Registry: s.Registry, Door: door, Directory: directory,
 		Accounts: st.iam.AccountExists, Account: c.Account, Regions: c.Region, AllowAnonymous: c.AllowAnonymous,
-		Fresh: st.fresh, Log: s.log})
+		Proxies: proxies, Fresh: st.fresh, Log: s.log})
 	s.public = &http.Server{
 		Handler:           s.outermost(aws, v2),
 		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
@@ -284,8 +295,11 @@ func (s *Server) run() {
 	s.running.Go(func() { s.every(ctx, time.Second, "record the time of pulls", s.Registry.FlushPulls) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record who used what", s.state.iam.Usage().Flush) })
 	s.running.Go(func() { s.every(ctx, usageInterval, "record which keys were used", s.state.customer.FlushUsage) })
-	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.fresh) })
-	s.running.Go(func() { s.work.Run(ctx, s.jobs()...) })
+	s.running.Go(func() { s.every(ctx, pollInterval, "look for changes of other servers", s.state.poll) })
+	s.running.Go(func() { s.startOrphans(ctx) })
+	for _, j := range s.jobs() {
+		s.running.Go(func() { s.work.Run(ctx, j) })
+	}
 	if s.tls != nil {
 		s.refreshTLS(ctx)
 	}
@@ -327,6 +341,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Stop stops accepting, lets requests finish for a while, writes what is still to be written, and releases everything.
 func (s *Server) Stop() error {
 	s.stopping.Store(true)
+	s.awaitDrained()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := s.public.Shutdown(ctx)
@@ -340,6 +355,21 @@ func (s *Server) Stop() error {
 	default:
 	}
 	return err
+}
+
+// awaitDrained goes on serving for as long as load balancers may take to find out that the server is about to stop. What fails
+// meanwhile ends it at once.
+func (s *Server) awaitDrained() {
+	if s.config.DrainDelay == 0 {
+		return
+	}
+	delay := time.NewTimer(s.config.DrainDelay)
+	defer delay.Stop()
+	select {
+	case <-delay.C:
+	case err := <-s.failed:
+		s.failed <- err
+	}
 }
 
 // release gives up what Start took, as far as it came.

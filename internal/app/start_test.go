@@ -14,6 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/rootkey"
@@ -21,7 +23,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // dataOf is the folder of a server that ran, with one repository.
 func dataOf(t *testing.T) string {
@@ -44,6 +46,7 @@ func openFiles(t *testing.T) int {
 
 // refused wants a start to fail with one line, and to leave nothing: no file, no lock, no goroutine, no port.
 func refused(t *testing.T, c app.Config, want string) {
+	running := goleak.IgnoreCurrent() // such as what keeps the database server of other tests
 	t.Helper()
 	before := openFiles(t)
 	s, err := app.Start(t.Context(), c, app.Options{})
@@ -62,7 +65,7 @@ func refused(t *testing.T, c app.Config, want string) {
 	if after := openFiles(t); after > before {
 		t.Errorf("%d files are open, and %d were before", after, before)
 	}
-	goleak.VerifyNone(t)
+	goleak.VerifyNone(t, running)
 	if _, err := app.ReadEndpoint(c.Data); err == nil {
 		t.Error("it left its address")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/blob"
@@ -23,8 +24,9 @@ import (
 type state struct {
 	lock         io.Closer
 	db           *store.DB
-	blobs        blob.Store
+	blobs        blobStore
 	keys         *kms.Keyring
+	keysFailed   atomic.Bool
 	customer     *kms.Keys
 	iam          *iam.Store
 	organization *organization.Store
@@ -47,7 +49,7 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
-	if st.db, err = openDatabase(ctx, c); err != nil {
+	if st.db, err = openDatabase(ctx, c, store.Options{Clock: o.MachineClock}); err != nil {
 		return err
 	}
 	if err := checkMarks(ctx, c, st.db); err != nil {
@@ -56,7 +58,7 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if o.Now == nil {
 		o.Now = st.db.Now
 	}
-	if st.blobs, err = blob.OpenFolder(filepath.Join(c.Data, "blobs")); err != nil {
+	if st.blobs, err = openBlobs(ctx, c, o); err != nil {
 		return err
 	}
 	root, err := openRoot(ctx, c, st.db)
@@ -74,15 +76,42 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	st.customer = kms.NewKeys(kms.Config{DB: st.db, Keyring: st.keys, Resolve: kms.PrincipalNames(st.iam.Resolve),
 		PrincipalName: kms.PrincipalNames(st.iam.Name), Now: o.Now})
 	st.organization = organization.New(organization.Config{DB: st.db, Now: o.Now})
-	return st.ensureScopes(ctx, c)
+	if err := st.ensureScopes(ctx, c); err != nil {
+		return err
+	}
+	// Only once the root of trust has opened the database, which may be the wrong one.
+	return st.blobs.Claim(ctx, st.keys.Installation())
 }
 
 // openDatabase opens the database of the configuration.
-func openDatabase(ctx context.Context, c Config) (*store.DB, error) {
+func openDatabase(ctx context.Context, c Config, o store.Options) (*store.DB, error) {
 	if c.Database != "" {
-		return store.OpenURL(ctx, c.Database, store.Options{})
+		return store.OpenURL(ctx, c.Database, o)
 	}
-	return store.Open(ctx, c.Data, store.Options{})
+	return store.Open(ctx, c.Data, o)
+}
+
+// blobStore is an object store with what a server needs beside the objects.
+type blobStore interface {
+	blob.Store
+	Claim(ctx context.Context, installation string) error
+	Ping(ctx context.Context) error
+}
+
+// openBlobs opens the object store of the configuration.
+func openBlobs(ctx context.Context, c Config, o Options) (blobStore, error) {
+	if c.Blobs != "" {
+		s3, err := blob.OpenS3(ctx, c.Blobs, blob.S3Options{Observe: o.blobs.observe})
+		if err != nil {
+			return nil, err
+		}
+		return s3, nil
+	}
+	folder, err := blob.OpenFolder(filepath.Join(c.Data, "blobs"))
+	if err != nil {
+		return nil, err
+	}
+	return folder, nil
 }
 
 // ensureScopes makes the keys of the registries of all accounts, in the regions that are served now.
@@ -144,16 +173,39 @@ func scopes(c Config) []kms.Scope {
 	return append(out, organizations.Scopes(c.Region, c.Account)...)
 }
 
-// fresh brings what is remembered up to what other servers had changed when it was called.
+// fresh brings what is remembered up to what other servers had changed when it was called. Keys that can't be read, such as while
+// the root of trust is away, are missed only by those who need them.
 func (st *state) fresh(ctx context.Context) error {
 	if err := st.db.Fresh(ctx); err != nil {
 		return err
 	}
-	return st.keys.Refresh(ctx)
+	if st.keys.Stale() && !st.keysFailed.Load() {
+		_ = st.refreshKeys(ctx)
+	}
+	return nil
+}
+
+// refreshKeys reads the service keys that other servers made. While that fails, it is tried by poll alone, so that requests don't wait
+// for a root of trust that doesn't answer.
+func (st *state) refreshKeys(ctx context.Context) error {
+	err := st.keys.Refresh(ctx)
+	st.keysFailed.Store(err != nil)
+	return err
+}
+
+// poll does the same when there are no requests, and says what keeps it from doing so.
+func (st *state) poll(ctx context.Context) error {
+	if err := st.db.Fresh(ctx); err != nil {
+		return err
+	}
+	return st.refreshKeys(ctx)
 }
 
 func (st *state) close() error {
 	var errs []error
+	if closer, ok := st.blobs.(io.Closer); ok {
+		errs = append(errs, closer.Close())
+	}
 	if st.db != nil {
 		errs = append(errs, st.db.Close())
 	}
@@ -169,7 +221,7 @@ func withState(ctx context.Context, c Config, fn func(*state) error) error {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil && c.Database == "" {
-		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s, or say which --database", c.Data, c.Data)
+		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
 	}
 	st, err := openState(ctx, c, Options{})
 	if err != nil {

@@ -58,6 +58,7 @@ func refusesConnections(address string) {
 // TestStopDrains stops a server with a request under way: nobody else comes in, the request is answered, its change and
 // its record are kept, and only then is the server gone.
 func TestStopDrains(t *testing.T) {
+	running := goleak.IgnoreCurrent() // such as what keeps the database server of other tests
 	h := hold("ecr:CreateRepository")
 	s := coffertest.Start(t, h.option, func(c *app.Config, _ *app.Options) { c.AdminListen = "127.0.0.1:0" })
 	c := s.Config
@@ -88,7 +89,7 @@ func TestStopDrains(t *testing.T) {
 	if _, err := app.ReadEndpoint(c.Data); err == nil {
 		t.Error("it left its address")
 	}
-	goleak.VerifyNone(t)
+	goleak.VerifyNone(t, running)
 
 	again := coffertest.Start(t, coffertest.Data(c.Data))
 	var out struct {
@@ -241,6 +242,7 @@ func (l lines) Write(p []byte) (int, error) {
 }
 
 func TestControlFollows(t *testing.T) {
+	running := goleak.IgnoreCurrent() // such as what keeps the database server of other tests
 	s := coffertest.Start(t)
 	s.CreateRepository("before")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -264,7 +266,7 @@ func TestControlFollows(t *testing.T) {
 	if err := <-ended; err == nil || !strings.HasPrefix(err.Error(), "the server ") {
 		t.Errorf("error is %v", err)
 	}
-	goleak.VerifyNone(t)
+	goleak.VerifyNone(t, running)
 }
 
 // failing is a client that goes away.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +29,8 @@ type Config struct {
 	Account string
 	// Regions are those that are served; the first is the default.
 	Regions []string
+	// Proxies are trusted to tell where requests come from.
+	Proxies access.Proxies
 	Log     *slog.Logger
 	// Fresh brings what is remembered up to what other servers have changed, before a request is judged; nil if there are none.
 	Fresh func(context.Context) error
@@ -77,9 +78,10 @@ type exchange struct {
 // ServeHTTP answers one call. What is not a call in any AWS protocol is 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{server: s, w: w, r: r, id: audit.NewUUID()}
+	address, secure := s.Proxies.Client(r)
 	x.entry = &access.Request{
-		ID: x.id, Arrived: time.Now(), Account: s.Account, Region: s.Regions[0], SourceIP: sourceIP(r), UserAgent: r.UserAgent(),
-		Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
+		ID: x.id, Arrived: time.Now(), Account: s.Account, Region: s.Regions[0], SourceIP: address, UserAgent: r.UserAgent(),
+		Referer: r.Referer(), Secure: secure, TLS: r.TLS, Host: r.Host,
 	}
 	defer x.abandon()
 	err := x.serve(r.Context())
@@ -236,7 +238,7 @@ func (x *exchange) choose(s *Service, name string) error {
 // authenticate checks the signature, if the operation takes one. The body is read only when the access key is known.
 func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 	if x.op.model.Unsigned {
-		return Call{Region: x.entry.Region, BaseURL: baseURL(x.r)}, nil
+		return Call{Region: x.entry.Region, BaseURL: x.baseURL()}, nil
 	}
 	signed, err := sigv4.Parse(x.r)
 	if err != nil {
@@ -271,7 +273,7 @@ func (x *exchange) authenticate(ctx context.Context) (Call, error) {
 			return Call{}, refused
 		}
 	}
-	return Call{Caller: key.Caller, Region: region, BaseURL: baseURL(x.r)}, nil
+	return Call{Caller: key.Caller, Region: region, BaseURL: x.baseURL()}, nil
 }
 
 // skew is how far the client's clock may be off: the query services of AWS allow more.
@@ -352,17 +354,10 @@ func (x *exchange) answer(out any) {
 	WriteJSON(x.w, x.id, x.version, out)
 }
 
-func sourceIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+// baseURL is the address of this server as the client knows it.
+func (x *exchange) baseURL() string {
+	if x.entry.Secure {
+		return "https://" + x.r.Host
 	}
-	return host
-}
-
-func baseURL(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
+	return "http://" + x.r.Host
 }

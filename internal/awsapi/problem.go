@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/audit"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 	"github.com/coffer-registry/coffer/internal/store"
@@ -103,12 +102,12 @@ func (x *exchange) problem(err error) *Error {
 		return x.either("AccessDeniedException", "AccessDenied", http.StatusForbidden, denied.Error())
 	case errors.Is(err, access.ErrThrottled):
 		return x.either("ThrottlingException", "Throttling", http.StatusBadRequest, "Rate exceeded")
-	case errors.Is(err, audit.ErrBacklog), errors.Is(err, store.ErrDiskFull):
+	case errors.Is(err, store.ErrText):
+		return x.either("ValidationException", "ValidationError", http.StatusBadRequest, "A text of the request has a zero byte or is not UTF-8.")
+	}
+	if message, _ := access.Unavailable(err); message != "" {
 		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
-		return x.unavailable("The server can't write to its disk at the moment. Try again later.")
-	case errors.Is(err, store.ErrUnavailable):
-		x.server.Log.Error("refuse a request", "request", x.id, "error", err)
-		return x.unavailable("The server can't reach its database at the moment. Try again later.")
+		return x.unavailable(message)
 	}
 	if x.service != nil && x.service.Problem != nil {
 		if problem := x.service.Problem(err); problem != nil {

@@ -70,10 +70,11 @@ type Upload interface {
 // Info is what List tells of an object.
 type Info struct {
 	Key string
-	// Size is in bytes.
+	// Size is in bytes, or -1 for an unfinished upload of which the store doesn't know it.
 	Size     int64
 	Modified time.Time
-	// Partial is set for an unfinished upload.
+	// Partial is set for an unfinished upload. One that was begun anew may have left another behind, which is listed until
+	// Delete, or until the object is committed. What is left when there is an object need not be listed, nor stay.
 	Partial bool
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/blob"
 )
 
-func start(t *testing.T, f *blob.Folder, key string, resume []byte, text string) blob.Upload {
+func start(t *testing.T, f blob.Store, key string, resume []byte, text string) blob.Upload {
 	t.Helper()
 	u, err := f.Create(t.Context(), key, resume)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/app"
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // The root access key of the servers of tests: the example of the AWS documentation.
@@ -101,6 +102,9 @@ func Start(t testing.TB, options ...Option) *Server {
 	c, o := Config(t), app.Options{Log: slog.New(slog.NewTextHandler(testLog{t}, nil)), PasswordRounds: 1000}
 	for _, option := range options {
 		option(&c, &o)
+	}
+	if storetest.OnPostgreSQL() && c.Database == "" {
+		c.Database = storetest.URL(t, c.Data)
 	}
 	server, err := app.Start(context.Background(), c, o)
 	if err != nil {

@@ -100,7 +100,10 @@ func (s *Store) PutRootKey(ctx context.Context, account, id string, text secret.
 			account, "root", s.now().UnixMicro()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`DELETE FROM access_key WHERE (account = $1 AND principal = $2) OR id = $3`, account, RootOf(account), id); err != nil {
+		if _, err := tx.Exec(`DELETE FROM access_key WHERE account = $1 AND principal = $2`, account, RootOf(account)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM access_key WHERE id = $1`, id); err != nil {
 			return err
 		}
 		return s.insertKey(tx, account, RootOf(account), id, text)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/seal"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // check checks a store, with a reader of metadata that takes one word.
@@ -113,65 +113,64 @@ func TestCheckNamesFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, damage string
 		want         []string
+		args         []any
 	}{
-		{"password policy", `UPDATE account SET password_policy = '{' WHERE id = '123456789012'`, []string{"account 123456789012: its password policy can't be read: "}},
-		{"password", `UPDATE iam_user SET password = CAST('plain' AS BLOB)`, []string{user + "its password can't be read: a password hash of an unknown form"}},
-		{"short hash", `UPDATE iam_user SET password = CAST('pbkdf2-sha256$2$AAAA$AAAA' AS BLOB)`, []string{user + "its password can't be read: a password hash of 3 bytes"}},
-		{"earlier password", `UPDATE iam_user SET password_history = '["pbkdf2-sha256$x$AAAA$AAAA"]'`, []string{user + "number 1 of its earlier passwords can't be read: "}},
-		{"earlier passwords", `UPDATE iam_user SET password_history = '['`, []string{user + "its passwords can't be read: "}},
+		{"password policy", `UPDATE account SET password_policy = '{' WHERE id = '123456789012'`, []string{"account 123456789012: its password policy can't be read: "}, nil},
+		{"password", `UPDATE iam_user SET password = $1`, []string{user + "its password can't be read: a password hash of an unknown form"}, []any{[]byte("plain")}},
+		{"short hash", `UPDATE iam_user SET password = $1`, []string{user + "its password can't be read: a password hash of 3 bytes"}, []any{[]byte("pbkdf2-sha256$2$AAAA$AAAA")}},
+		{"earlier password", `UPDATE iam_user SET password_history = '["pbkdf2-sha256$x$AAAA$AAAA"]'`, []string{user + "number 1 of its earlier passwords can't be read: "}, nil},
+		{"earlier passwords", `UPDATE iam_user SET password_history = '['`, []string{user + "its passwords can't be read: "}, nil},
 		{"boundary that is gone", `UPDATE iam_user SET boundary = 'arn:aws:iam::123456789012:policy/gone'`,
-			[]string{user + "its permissions boundary is arn:aws:iam::123456789012:policy/gone, which does not exist"}},
+			[]string{user + "its permissions boundary is arn:aws:iam::123456789012:policy/gone, which does not exist"}, nil},
 		{"boundary that AWS does not have", `UPDATE iam_role SET boundary = 'arn:aws:iam::aws:policy/Gone' WHERE id = 'ROLE'`,
-			[]string{role + "its permissions boundary is arn:aws:iam::aws:policy/Gone, which does not exist"}},
-		{"trust policy", `UPDATE iam_role SET trust = '{' WHERE id = 'ROLE'`, []string{role + "its trust policy can't be read, so that nobody can assume it: "}},
-		{"inline policy", `UPDATE iam_inline SET document = '' WHERE owner = 'GROUP'`, []string{group + "its inline policy inline can't be read and denies everything: "}},
-		{"inline policy of nobody", `UPDATE iam_inline SET owner = 'AIDAGONE' WHERE owner = 'ANN'`, []string{"inline policy inline belongs to AIDAGONE, which does not exist"}},
-		{"version", `UPDATE iam_policy_version SET document = 'x' WHERE number = 2`, []string{policy + "its version v2 can't be read and denies everything: "}},
-		{"default version", `UPDATE iam_policy SET default_version = 7`, []string{policy + "its default version v7 does not exist, so that it denies everything"}},
-		{"name of a policy", `UPDATE iam_policy SET path = '/y/'`, []string{"policy arn:aws:iam::123456789012:policy/y/p: it is kept as arn:aws:iam::123456789012:policy/x/p"}},
+			[]string{role + "its permissions boundary is arn:aws:iam::aws:policy/Gone, which does not exist"}, nil},
+		{"trust policy", `UPDATE iam_role SET trust = '{' WHERE id = 'ROLE'`, []string{role + "its trust policy can't be read, so that nobody can assume it: "}, nil},
+		{"inline policy", `UPDATE iam_inline SET document = '' WHERE owner = 'GROUP'`, []string{group + "its inline policy inline can't be read and denies everything: "}, nil},
+		{"inline policy of nobody", `UPDATE iam_inline SET owner = 'AIDAGONE' WHERE owner = 'ANN'`, []string{"inline policy inline belongs to AIDAGONE, which does not exist"}, nil},
+		{"version", `UPDATE iam_policy_version SET document = 'x' WHERE number = 2`, []string{policy + "its version v2 can't be read and denies everything: "}, nil},
+		{"default version", `UPDATE iam_policy SET default_version = 7`, []string{policy + "its default version v7 does not exist, so that it denies everything"}, nil},
+		{"name of a policy", `UPDATE iam_policy SET path = '/y/'`, []string{"policy arn:aws:iam::123456789012:policy/y/p: it is kept as arn:aws:iam::123456789012:policy/x/p"}, nil},
 		{"account of a policy", `UPDATE iam_policy SET account = '999999999999', arn = 'arn:aws:iam::999999999999:policy/x/p'`, []string{
 			user + "its permissions boundary is arn:aws:iam::123456789012:policy/x/p, which does not exist",
 			user + "it has policy arn:aws:iam::123456789012:policy/x/p, which does not exist",
 			group + "it has policy arn:aws:iam::123456789012:policy/x/p, which does not exist",
-			role + "it has policy arn:aws:iam::123456789012:policy/x/p, which does not exist"}},
-		{"secret of an access key", `UPDATE access_key SET secret = CAST('x' AS BLOB) WHERE id = 'KEY'`, []string{"access key KEY: its secret can't be opened: "}},
-		{"access key of nobody", `UPDATE access_key SET principal = 'AIDAGONE' WHERE id = 'KEY'`, []string{"access key KEY belongs to AIDAGONE, which does not exist"}},
+			role + "it has policy arn:aws:iam::123456789012:policy/x/p, which does not exist"}, nil},
+		{"secret of an access key", `UPDATE access_key SET secret = $1 WHERE id = 'KEY'`, []string{"access key KEY: its secret can't be opened: "}, []any{[]byte("x")}},
+		{"access key of nobody", `UPDATE access_key SET principal = 'AIDAGONE' WHERE id = 'KEY'`, []string{"access key KEY belongs to AIDAGONE, which does not exist"}, nil},
 		{"access key of a role", `UPDATE access_key SET principal = 'ROLE' WHERE id = 'KEY'`,
-			[]string{"access key KEY belongs to arn:aws:iam::123456789012:role/r, which is no user"}},
+			[]string{"access key KEY belongs to arn:aws:iam::123456789012:role/r, which is no user"}, nil},
 		{"access key of another account", `UPDATE access_key SET account = '999999999999' WHERE id = 'KEY'`,
-			[]string{"access key KEY belongs to account 999999999999 and to arn:aws:iam::123456789012:user/ann"}},
-		{"seed", `UPDATE iam_mfa SET seed = CAST('x' AS BLOB) WHERE name = 'phone'`, []string{phone + ": its seed can't be opened: "}},
-		{"seed of another device", `UPDATE iam_mfa SET seed = (SELECT o.seed FROM iam_mfa o WHERE o.name = 'root')`, []string{phone + ": its seed can't be opened: "}},
-		{"name of a device", `UPDATE iam_mfa SET name = 'other' WHERE name = 'phone'`, []string{phone + ": its account, path and name make arn:aws:iam::123456789012:mfa/other"}},
-		{"device of nobody", `UPDATE iam_mfa SET owner = 'AIDAGONE' WHERE name = 'phone'`, []string{phone + " belongs to AIDAGONE, which does not exist"}},
-		{"device without a time", `UPDATE iam_mfa SET enabled_at = NULL WHERE name = 'phone'`, []string{phone + ": it has only one of an owner and a time since when"}},
-		{"audiences", `UPDATE iam_provider SET clients = '{' WHERE kind = 'oidc'`, []string{oidc + "its audiences or thumbprints can't be read: "}},
-		{"thumbprint", `UPDATE iam_provider SET thumbprints = '["x"]' WHERE kind = 'oidc'`, []string{oidc + "A thumbprint must be 40 hexadecimal digits."}},
+			[]string{"access key KEY belongs to account 999999999999 and to arn:aws:iam::123456789012:user/ann"}, nil},
+		{"seed", `UPDATE iam_mfa SET seed = $1 WHERE name = 'phone'`, []string{phone + ": its seed can't be opened: "}, []any{[]byte("x")}},
+		{"seed of another device", `UPDATE iam_mfa SET seed = (SELECT o.seed FROM iam_mfa o WHERE o.name = 'root')`, []string{phone + ": its seed can't be opened: "}, nil},
+		{"name of a device", `UPDATE iam_mfa SET name = 'other' WHERE name = 'phone'`, []string{phone + ": its account, path and name make arn:aws:iam::123456789012:mfa/other"}, nil},
+		{"device of nobody", `UPDATE iam_mfa SET owner = 'AIDAGONE' WHERE name = 'phone'`, []string{phone + " belongs to AIDAGONE, which does not exist"}, nil},
+		{"device without a time", `UPDATE iam_mfa SET enabled_at = NULL WHERE name = 'phone'`, []string{phone + ": it has only one of an owner and a time since when"}, nil},
+		{"audiences", `UPDATE iam_provider SET clients = '{' WHERE kind = 'oidc'`, []string{oidc + "its audiences or thumbprints can't be read: "}, nil},
+		{"thumbprint", `UPDATE iam_provider SET thumbprints = '["x"]' WHERE kind = 'oidc'`, []string{oidc + "A thumbprint must be 40 hexadecimal digits."}, nil},
 		{"URL", `UPDATE iam_provider SET url = 'https://idp.example.com?a' WHERE kind = 'oidc'`, []string{
 			oidc + "its kind, account and name make arn:aws:iam::123456789012:oidc-provider/idp.example.com?a",
-			oidc + "Invalid Open ID Connect Provider URL: https://idp.example.com?a"}},
-		{"metadata", `UPDATE iam_provider SET metadata = '<' WHERE kind = 'saml'`, []string{saml + "its metadata can't be read: it isn't the word"}},
-		{"kind of a provider", `UPDATE iam_provider SET kind = 'x' WHERE kind = 'saml'`, []string{saml + "its kind, account and name make arn:aws:iam::123456789012:/corp"}},
+			oidc + "Invalid Open ID Connect Provider URL: https://idp.example.com?a"}, nil},
+		{"metadata", `UPDATE iam_provider SET metadata = '<' WHERE kind = 'saml'`, []string{saml + "its metadata can't be read: it isn't the word"}, nil},
+		{"kind of a provider", `UPDATE iam_provider SET kind = 'x' WHERE kind = 'saml'`, []string{saml + "its kind, account and name make arn:aws:iam::123456789012:/corp"}, nil},
 		{"member that is gone", `UPDATE iam_membership SET member = 'AIDAGONE'`,
-			[]string{"a membership of group arn:aws:iam::123456789012:group/devs belongs to AIDAGONE, which does not exist"}},
-		{"group that is gone", `UPDATE iam_membership SET group_id = 'AGPAGONE'`, []string{"ANN is a member of group AGPAGONE, which does not exist"}},
-		{"group that is a role", `UPDATE iam_membership SET group_id = 'ROLE'`, []string{"ANN is a member of arn:aws:iam::123456789012:role/r, which is no group"}},
+			[]string{"a membership of group arn:aws:iam::123456789012:group/devs belongs to AIDAGONE, which does not exist"}, nil},
+		{"group that is gone", `UPDATE iam_membership SET group_id = 'AGPAGONE'`, []string{"ANN is a member of group AGPAGONE, which does not exist"}, nil},
+		{"group that is a role", `UPDATE iam_membership SET group_id = 'ROLE'`, []string{"ANN is a member of arn:aws:iam::123456789012:role/r, which is no group"}, nil},
 		{"attachment to nobody", `UPDATE iam_attachment SET owner = 'AROAGONE' WHERE owner = 'ROLE'`,
-			[]string{"policy arn:aws:iam::123456789012:policy/x/p is attached to AROAGONE, which does not exist"}},
+			[]string{"policy arn:aws:iam::123456789012:policy/x/p is attached to AROAGONE, which does not exist"}, nil},
 		{"attachment of another account", `UPDATE iam_attachment SET account = '999999999999' WHERE owner = 'GROUP'`,
-			[]string{group + "the attachment of policy arn:aws:iam::123456789012:policy/x/p says that it belongs to account 999999999999"}},
+			[]string{group + "the attachment of policy arn:aws:iam::123456789012:policy/x/p says that it belongs to account 999999999999"}, nil},
 		{"policy of AWS", `UPDATE iam_attachment SET policy = 'arn:aws:iam::aws:policy/Gone' WHERE policy LIKE '%ReadOnlyAccess'`,
-			[]string{user + "it has policy arn:aws:iam::aws:policy/Gone, which does not exist"}},
-		{"tags of a user", `UPDATE iam_tag SET owner = 'AIDAGONE' WHERE owner = 'ANN'`, []string{"tags belong to AIDAGONE, which does not exist or has none"}},
-		{"tags of a provider", `UPDATE iam_tag SET owner = 'arn:gone' WHERE owner LIKE '%saml-provider/corp'`, []string{"tags belong to arn:gone, which does not exist or has none"}},
+			[]string{user + "it has policy arn:aws:iam::aws:policy/Gone, which does not exist"}, nil},
+		{"tags of a user", `UPDATE iam_tag SET owner = 'AIDAGONE' WHERE owner = 'ANN'`, []string{"tags belong to AIDAGONE, which does not exist or has none"}, nil},
+		{"tags of a provider", `UPDATE iam_tag SET owner = 'arn:gone' WHERE owner LIKE '%saml-provider/corp'`, []string{"tags belong to arn:gone, which does not exist or has none"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			copied := filepath.Join(t.TempDir(), "copy")
-			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-				t.Fatal(err)
-			}
+			storetest.Clone(t, dir, copied)
 			s := New(Config{DB: openDBIn(t, copied), Secrets: original.secrets})
-			exec(t, s.db, ids.Replace(c.damage))
+			exec(t, s.db, ids.Replace(c.damage), c.args...)
 			_, faults := check(t, s)
 			for i, want := range c.want {
 				c.want[i] = ids.Replace(want)

@@ -144,8 +144,8 @@ func (s *Store) RemoveMember(tx *store.Tx, g Group, u User) error {
 
 // MemberPage lists the members of a group by unique id, after one; an empty one is the beginning.
 func (s *Store) MemberPage(tx *store.Tx, group, after string, n int) (users []User, more bool, err error) {
-	rows, err := tx.Query(`SELECT `+userColumns+` FROM iam_user WHERE id IN (SELECT member FROM iam_membership
-		WHERE group_id = $1 AND member > $2 ORDER BY member LIMIT $3) ORDER BY id`, group, after, n+1)
+	rows, err := tx.Query(`SELECT `+userColumns+` FROM iam_membership JOIN iam_user ON id = member
+		WHERE group_id = $1 AND member > $2 ORDER BY member LIMIT $3`, group, after, n+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -154,8 +154,8 @@ func (s *Store) MemberPage(tx *store.Tx, group, after string, n int) (users []Us
 
 // GroupsOf lists the groups of a user by unique id, after one; an empty one is the beginning.
 func (s *Store) GroupsOf(tx *store.Tx, user, after string, n int) (groups []Group, more bool, err error) {
-	rows, err := tx.Query(`SELECT `+groupColumns+` FROM iam_group WHERE id IN (SELECT group_id FROM iam_membership
-		WHERE member = $1 AND group_id > $2 ORDER BY group_id LIMIT $3) ORDER BY id`, user, after, n+1)
+	rows, err := tx.Query(`SELECT `+groupColumns+` FROM iam_membership JOIN iam_group ON id = group_id
+		WHERE member = $1 AND group_id > $2 ORDER BY group_id LIMIT $3`, user, after, n+1)
 	if err != nil {
 		return nil, false, err
 	}

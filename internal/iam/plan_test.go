@@ -64,3 +64,8 @@ func TestPlans(t *testing.T) {
 }
 
 func TestStatementsForPostgreSQL(t *testing.T) { plantest.ForPostgreSQL(t, statements(t)) }
+
+// PostgreSQL finds its rows as SQLite does.
+func TestPlansOfPostgreSQL(t *testing.T) {
+	plantest.OpenPostgreSQL(t).FindByIndex(t, statements(t), excused, plantest.Excused{})
+}

@@ -26,7 +26,7 @@ import (
 type Job struct {
 	// Name is its key in the database, of words with hyphens.
 	Name string
-	// Every is how long after one run begins the next may.
+	// Every is how long after one run begins the next may, and how long after it is known the first.
 	Every time.Duration
 	// Due reports whether there may be something to do, without asking the database; nil is always.
 	Due func() bool
@@ -85,17 +85,8 @@ func New(c Config) *Runner {
 	return &Runner{c}
 }
 
-// Run does jobs when they are due until ctx ends, and returns when all have ended.
-func (r *Runner) Run(ctx context.Context, jobs ...Job) {
-	var running sync.WaitGroup
-	for _, j := range jobs {
-		running.Go(func() { r.repeat(ctx, j) })
-	}
-	running.Wait()
-}
-
-// repeat does one job again and again.
-func (r *Runner) repeat(ctx context.Context, j Job) {
+// Run does a job whenever it is due, until ctx ends.
+func (r *Runner) Run(ctx context.Context, j Job) {
 	// The first time comes at random, so that servers that start together don't all ask at once.
 	wait := mathrand.N(max(min(j.Every, time.Second), 1))
 	for {
@@ -143,7 +134,8 @@ func (r *Runner) take(ctx context.Context, j Job) (wait time.Duration, err error
 		var holder string
 		err := tx.QueryRow(`SELECT due_at, holder, held_until FROM job WHERE name = $1`, j.Name).Scan(&due, &holder, &until)
 		if errors.Is(err, store.ErrNoRows) {
-			_, err = tx.Exec(`INSERT INTO job (name, due_at, holder, held_until, fault) VALUES ($1, 0, '', 0, '')`, j.Name)
+			due = now.Add(j.Every)
+			_, err = tx.Exec(`INSERT INTO job (name, due_at, holder, held_until, fault) VALUES ($1, $2, '', 0, '')`, j.Name, due)
 		}
 		if err != nil {
 			return err

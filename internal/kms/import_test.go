@@ -57,7 +57,10 @@ func (e *keysEnv) deleteImported(key Key, id string) error {
 
 func (e *keysEnv) expire() (ids []string) {
 	e.t.Helper()
-	n, err := e.Expire(e.t.Context(), func(_ *store.Tx, _ Key, id string) error { ids = append(ids, id); return nil })
+	n, err := e.Expire(e.t.Context(), func(tx *store.Tx, _ Key, id string) error {
+		tx.OnCommit(func() { ids = append(ids, id) })
+		return nil
+	})
 	e.must(err)
 	if n != len(ids) {
 		e.t.Errorf("%d pieces of material were recorded as %d", n, len(ids))
@@ -338,9 +341,9 @@ func TestCheckImported(t *testing.T) {
 	for damage, fault := range map[string]string{
 		``:                                       "",
 		`UPDATE kms_material SET wrapped = NULL`: "lacks imported material",
-		`UPDATE kms_material SET state = 'PENDING_ROTATION'`: "is PENDING_ROTATION, while its current",
-		`UPDATE kms_key SET import_key = NULL`:               "can't be checked",
-		`UPDATE kms_key SET import_key = zeroblob(100)`:      "does not open",
+		`UPDATE kms_material SET state = 'PENDING_ROTATION'`:                        "is PENDING_ROTATION, while its current",
+		`UPDATE kms_key SET import_key = NULL`:                                      "can't be checked",
+		`UPDATE kms_key SET import_key = (SELECT wrapped FROM service_key LIMIT 1)`: "does not open",
 	} {
 		e := newKeysEnv(t)
 		e.create(NewKey{Origin: OriginExternal})

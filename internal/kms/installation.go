@@ -19,7 +19,7 @@ const (
 )
 
 // errChanged means that another process was quicker with what this one was about to do.
-var errChanged = errors.New("the installation key was just changed by another server; try again")
+var errChanged = fmt.Errorf("the installation key was just changed by another server; %w", store.ErrOvertaken)
 
 // openInstallation finds the installation key, making it where there is none. Each round prepares with the root what a
 // transaction then does if nothing has changed meanwhile.
@@ -193,7 +193,7 @@ func (k *Keyring) wrappingKey(tx *store.Tx) (seal.Key, error) {
 	defer k.mu.RUnlock()
 	key, ok := k.wrapping[r.ID]
 	if !ok {
-		k.stale.Store(true)
+		k.made.Add(1)
 		return seal.Key{}, errChanged
 	}
 	return key, nil

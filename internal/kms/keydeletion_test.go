@@ -1,30 +1,18 @@
 package kms
 
 import (
-	"bytes"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/storetest"
 )
 
 // onDisk reports whether some bytes are anywhere in the data folder.
 func (e *keysEnv) onDisk(b []byte) bool {
 	e.t.Helper()
-	found := false
-	e.must(filepath.WalkDir(e.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		found = found || bytes.Contains(text, b)
-		return err
-	}))
-	return found
+	return storetest.OnDisk(e.t, e.dir, b)
 }
 
 // wrapped is the material of a key as it is stored.
@@ -44,8 +32,8 @@ func (e *keysEnv) schedule(key Key, days int64) {
 // destroy runs the job and returns the ids of the keys that it destroyed.
 func (e *keysEnv) destroy() (ids []string) {
 	e.t.Helper()
-	n, err := e.Destroy(e.t.Context(), func(_ *store.Tx, key Key) error {
-		ids = append(ids, key.ID)
+	n, err := e.Destroy(e.t.Context(), func(tx *store.Tx, key Key) error {
+		tx.OnCommit(func() { ids = append(ids, key.ID) })
 		return nil
 	})
 	e.must(err)

@@ -64,8 +64,11 @@ type Scope struct {
 type Keyring struct {
 	db           *store.DB
 	installation string
-	// stale is set when keys were made that may not be in memory.
-	stale atomic.Bool
+	// made counts how often keys were made that may not be in memory, and read what that was when they were last read; reading is
+	// held while they are.
+	made    atomic.Int64
+	read    atomic.Int64
+	reading sync.Mutex
 	// asking is held while the root is asked for the sake of what is kept, so that one asks at a time.
 	asking sync.Mutex
 	health health
@@ -95,7 +98,7 @@ func Open(ctx context.Context, db *store.DB, root Root, scopes []Scope) (*Keyrin
 	k := &Keyring{db: db, root: root, wrapping: map[string]seal.Key{}, byID: map[KeyID]service{}, byScope: map[Scope]KeyID{}}
 	db.Subscribe(func(changed string) {
 		if changed == topic || changed == store.Everything {
-			k.stale.Store(true)
+			k.made.Add(1)
 		}
 	})
 	err := k.openInstallation(ctx)
@@ -132,11 +135,20 @@ func (k *Keyring) Ensure(tx *store.Tx, scopes ...Scope) error {
 	return tx.Touch(topic)
 }
 
-// Refresh reads the service keys that other processes made since it was called last.
+// Stale reports whether keys were made that Refresh has not read.
+func (k *Keyring) Stale() bool { return k.read.Load() != k.made.Load() }
+
+// Refresh reads the service keys that other processes made. It returns when those are in memory that it was told of before.
 func (k *Keyring) Refresh(ctx context.Context) error {
-	if !k.stale.Swap(false) {
+	if !k.Stale() {
 		return nil
 	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if !k.Stale() {
+		return nil
+	}
+	made := k.made.Load()
 	err := k.db.View(ctx, k.load)
 	if errors.Is(err, errChanged) {
 		if err = k.Beat(ctx); err == nil {
@@ -144,9 +156,9 @@ func (k *Keyring) Refresh(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		k.stale.Store(true)
 		return fmt.Errorf("read the new service keys: %w", err)
 	}
+	k.read.Store(made)
 	return nil
 }
 

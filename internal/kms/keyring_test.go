@@ -171,7 +171,6 @@ func TestStoredKeys(t *testing.T) {
 		"account":       `UPDATE service_key SET account = '111111111111' WHERE account = '999999999999'`,
 		"region":        `UPDATE service_key SET region = 'us-west-1' WHERE region = 'us-west-2'`,
 		"id":            `UPDATE service_key SET id = '00000000000000000000000000000000' WHERE purpose = 'token'`,
-		"empty":         `UPDATE service_key SET wrapped = CAST('' AS BYTEA) WHERE purpose = 'token'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := openDB(t)
@@ -189,6 +188,10 @@ func TestStoredKeys(t *testing.T) {
 	err := db.View(t.Context(), func(tx *store.Tx) error { return tx.QueryRow(`SELECT wrapped FROM service_key`).Scan(&wrapped) })
 	if err != nil {
 		t.Fatal(err)
+	}
+	exec(t, db, `UPDATE service_key SET wrapped = $1`, []byte{})
+	if _, err := Open(t.Context(), db, root, nil); !errors.Is(err, seal.ErrAltered) {
+		t.Errorf("empty: %v", err)
 	}
 	for i := range len(wrapped) {
 		altered := bytes.Clone(wrapped)

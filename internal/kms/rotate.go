@@ -112,7 +112,7 @@ func (k *Keyring) switchTo(ctx context.Context, before, r record, key seal.Key, 
 			return err
 		}
 		if stored.ID != before.ID {
-			k.stale.Store(true)
+			k.made.Add(1)
 			return errChanged
 		}
 		old, err := k.wrappingKey(tx)

@@ -15,7 +15,10 @@ func (e *keysEnv) days(n int) { e.at = e.at.AddDate(0, 0, n) }
 // rotate runs the rotations that are due.
 func (e *keysEnv) rotate() (all []KeyRotation) {
 	e.t.Helper()
-	n, err := e.Rotate(e.t.Context(), func(_ *store.Tx, r KeyRotation) error { all = append(all, r); return nil })
+	n, err := e.Rotate(e.t.Context(), func(tx *store.Tx, r KeyRotation) error {
+		tx.OnCommit(func() { all = append(all, r) })
+		return nil
+	})
 	e.must(err)
 	if n != len(all) {
 		e.t.Errorf("%d rotations were recorded as %d", n, len(all))
@@ -202,7 +205,10 @@ func TestRotationHappensOnce(t *testing.T) {
 	for range 8 {
 		other := e.open(e.db)
 		servers.Go(func() {
-			n, err := other.Rotate(t.Context(), func(*store.Tx, KeyRotation) error { recorded.Add(1); return nil })
+			n, err := other.Rotate(t.Context(), func(tx *store.Tx, _ KeyRotation) error {
+				tx.OnCommit(func() { recorded.Add(1) })
+				return nil
+			})
 			if err != nil {
 				t.Error(err)
 			}

@@ -18,10 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/coffertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // exchange is a request and its answer, as they are on the wire. Both are expanded: ${digest:NAME}, ${size:NAME} and
 // ${body:NAME} speak of the contents of the script, ${NAME} is one of its values, and ${=NAME} in an answer stands for

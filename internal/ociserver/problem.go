@@ -7,10 +7,9 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/coffer-registry/coffer/internal/access"
-	"github.com/coffer-registry/coffer/internal/audit"
-	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/ecrtext"
 	"github.com/coffer-registry/coffer/internal/identity"
 	"github.com/coffer-registry/coffer/internal/oci"
@@ -104,18 +103,25 @@ func (x *exchange) explain(err error) *response {
 		return problem(http.StatusBadRequest, "DIGEST_INVALID", ecrtext.DigestMismatch)
 	case errors.As(err, &read):
 		return problem(http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "The request's body did not arrive completely")
-	case errors.Is(err, store.ErrDiskFull), errors.Is(err, blob.ErrNoSpace), errors.Is(err, audit.ErrBacklog):
-		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
-		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't write to its disk at the moment. Try again later.")
-		p.retryAfter = "5"
-		return p
-	case errors.Is(err, store.ErrUnavailable):
-		x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
-		p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", "The server can't reach its database at the moment. Try again later.")
-		p.retryAfter = "1"
+	case errors.Is(err, store.ErrText):
+		return problem(http.StatusBadRequest, "MANIFEST_INVALID", "A text of the request has a zero byte or is not UTF-8")
+	}
+	if p := x.unavailable(err); p != nil {
 		return p
 	}
 	return x.internal(err)
+}
+
+// unavailable tells a client to try again later, if an error is one of what the server depends on; nil if it is none.
+func (x *exchange) unavailable(err error) *response {
+	message, retryAfter := access.Unavailable(err)
+	if message == "" {
+		return nil
+	}
+	x.Log.Error("refuse a request", "request", x.entry.ID, "error", err)
+	p := problem(http.StatusServiceUnavailable, "UNAVAILABLE", message)
+	p.retryAfter = decimal(int64(retryAfter / time.Second))
+	return p
 }
 
 // trailCode is what the trail calls an error: ECR's name where it has one, by which those who search the trail know it
@@ -143,7 +149,7 @@ func (x *exchange) internal(err error) *response {
 func (x *exchange) challenge() *response {
 	return &response{
 		status: http.StatusUnauthorized, contentType: "text/plain; charset=utf-8", body: []byte("Not Authorized\n"),
-		challenge: `Basic realm="` + scheme(x.r.TLS) + "://" + headerText(x.r.Host) + `/",service="ecr.amazonaws.com"`,
+		challenge: `Basic realm="` + scheme(x.entry.Secure) + "://" + headerText(x.r.Host) + `/",service="ecr.amazonaws.com"`,
 		code:      "UNAUTHORIZED", message: "Not Authorized",
 	}
 }

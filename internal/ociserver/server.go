@@ -9,11 +9,9 @@ package ociserver
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -39,6 +37,8 @@ type Config struct {
 	Regions []string
 	// AllowAnonymous lets requests without credentials pull from repositories whose policy allows it to everyone.
 	AllowAnonymous bool
+	// Proxies are trusted to tell where requests come from.
+	Proxies access.Proxies
 	// Fresh brings what is remembered up to what other servers have changed, before a request is looked at; nil if there are none.
 	Fresh func(context.Context) error
 	Log   *slog.Logger
@@ -76,9 +76,10 @@ type exchange struct {
 // ServeHTTP answers one request under /v2.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Server: s, w: w, r: r, id: registry.ID{Account: s.Account, Region: s.Regions[0]}}
+	address, secure := s.Proxies.Client(r)
 	x.entry = &access.Request{
 		ID: audit.NewUUID(), Arrived: time.Now(), Account: x.id.Account, Region: x.id.Region, Source: "ecr.amazonaws.com",
-		SourceIP: sourceIP(r), UserAgent: r.UserAgent(), Referer: r.Referer(), TLS: r.TLS, Host: r.Host,
+		SourceIP: address, UserAgent: r.UserAgent(), Referer: r.Referer(), Secure: secure, TLS: r.TLS, Host: r.Host,
 	}
 	h := w.Header()
 	h["Docker-Distribution-Api-Version"] = apiVersion
@@ -318,17 +319,9 @@ func DownloadURL(directory *identity.Directory, c identity.Caller, base string, 
 	return base + "/v2/" + repository + "/blobs/" + string(digest) + "?" + downloadParameter + "=" + token.Reveal(), nil
 }
 
-func sourceIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-// scheme is that of the request's connection.
-func scheme(state *tls.ConnectionState) string {
-	if state != nil {
+// scheme is that by which the client came.
+func scheme(secure bool) string {
+	if secure {
 		return "https"
 	}
 	return "http"

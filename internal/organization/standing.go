@@ -27,8 +27,13 @@ func (s *Store) Standing(ctx context.Context, account string) (*Standing, error)
 	if st != nil {
 		return st, nil
 	}
+	return s.readStanding(ctx, account, epoch)
+}
+
+// readStanding finds an account's place in the database. It is apart from Standing, whose variables stay on the stack so.
+func (s *Store) readStanding(ctx context.Context, account string, epoch uint64) (st *Standing, err error) {
 	compiled := s.cache.compiled()
-	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
 		st, err = s.standing(tx, account, compiled)
 		return err
 	})

@@ -415,7 +415,7 @@ func (c *checker) objects() error {
 		if need, ok := c.parts[info.Key]; ok {
 			delete(c.parts, info.Key)
 			// An upload that was committed and not recorded before a crash is swept in time.
-			if info.Partial && info.Size < need {
+			if info.Partial && info.Size >= 0 && info.Size < need {
 				c.faultf("object %s: an upload counts on %d bytes and it has %d", info.Key, need, info.Size)
 			}
 			continue

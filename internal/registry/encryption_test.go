@@ -296,9 +296,12 @@ func TestSwappedWrapsDoNotOpen(t *testing.T) {
 			}
 			// The keys of two repositories, exchanged in the database.
 			e.update(func(tx *store.Tx) error {
-				_, err := tx.Exec(`UPDATE repository SET data_key = CASE name WHEN 'one' THEN $1 ELSE $2 END, outer_key = CASE name WHEN 'one' THEN $3 ELSE $4 END`,
-					two.wrapped.inner, one.wrapped.inner, two.wrapped.outer, one.wrapped.outer)
-				return err
+				for name, wrapped := range map[string]wrappedKey{"one": two.wrapped, "two": one.wrapped} {
+					if _, err := tx.Exec(`UPDATE repository SET data_key = $1, outer_key = $2 WHERE name = $3`, wrapped.inner, wrapped.outer, name); err != nil {
+						return err
+					}
+				}
+				return nil
 			})
 			e.restart()
 			swapped, err := e.Find(t.Context(), home, "one")

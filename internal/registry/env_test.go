@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -159,7 +158,7 @@ func (e *env) stop() {
 func (e *env) clone(t testing.TB) *env {
 	t.Helper()
 	c := &env{t: t, dir: filepath.Join(t.TempDir(), "copy"), clock: &clock{now: e.clock.Now()}, limits: e.limits, root: e.root, customer: e.customer}
-	c.must(os.CopyFS(c.dir, os.DirFS(e.dir)))
+	storetest.Clone(t, e.dir, c.dir)
 	c.start()
 	return c
 }

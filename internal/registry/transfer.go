@@ -311,7 +311,7 @@ func (t *Transfer) Pause(ctx context.Context) error {
 }
 
 // SaveProgress records what Pause made durable, and returns the upload as it is then. The error is ErrUploadNotFound if
-// another request ended or wrote the upload meanwhile.
+// another request ended the upload meanwhile, and ErrUploadBusy if one wrote to it.
 func (t *Transfer) SaveProgress(tx *store.Tx) (Upload, error) {
 	u := t.upload
 	u.Size = t.Size()
@@ -379,7 +379,7 @@ func (t *Transfer) confirm(ctx context.Context) error {
 
 // SaveLayer records the finished layer and ends the upload. If the repository has the layer already, it is left as it is
 // and existed is set; if another repository of the encryption domain has it, they share its object. The error is
-// ErrUploadNotFound if another request ended or wrote the upload meanwhile, or ErrRepositoryNotFound.
+// ErrUploadNotFound if another request ended the upload meanwhile, ErrUploadBusy if one wrote to it, or ErrRepositoryNotFound.
 func (t *Transfer) SaveLayer(tx *store.Tx) (l Layer, existed bool, err error) {
 	if current, err := t.r.repository(tx, t.repo.Registry, t.repo.Name); err != nil {
 		return Layer{}, false, err
@@ -409,7 +409,7 @@ func (t *Transfer) Discard(ctx context.Context) error {
 		}
 		return t.r.removeUpload(tx, t.upload, true)
 	})
-	if errors.Is(err, ErrUploadNotFound) {
+	if errors.Is(err, ErrUploadNotFound) || errors.Is(err, ErrUploadBusy) {
 		return nil
 	}
 	return err

@@ -223,7 +223,7 @@ func TestTwoReplicasOnOneUpload(t *testing.T) {
 		_, err = e.pause(one)
 		e.must(err)
 		e.must(one.Close())
-		wantError(t, "save "+what+" second", second(other), ErrUploadNotFound)
+		wantError(t, "save "+what+" second", second(other), ErrUploadBusy)
 		again, err := e.Resume(t.Context(), repo, u.ID)
 		e.must(err)
 		if again.Size() != int64(len(short)) {

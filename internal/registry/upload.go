@@ -86,15 +86,29 @@ func (r *Registry) CancelUpload(tx *store.Tx, repo Repository, id string) error 
 	return r.removeUpload(tx, u, true)
 }
 
+// faster tells why an upload is not as it was read: the error is ErrUploadNotFound if another request ended it, and
+// ErrUploadBusy if one wrote to it.
+func (r *Registry) faster(tx *store.Tx, id string) error {
+	var revision int64
+	err := tx.QueryRow(`SELECT revision FROM upload WHERE id = $1`, id).Scan(&revision)
+	if errors.Is(err, store.ErrNoRows) {
+		return ErrUploadNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("look up upload %s: %w", id, err)
+	}
+	return ErrUploadBusy
+}
+
 // removeUpload deletes the row of an upload as it was read, and discards its object if nothing else took it over. The
-// error is ErrUploadNotFound if another request was faster.
+// error is ErrUploadNotFound or ErrUploadBusy if another request was faster.
 func (r *Registry) removeUpload(tx *store.Tx, u Upload, discard bool) error {
 	n, err := tx.Exec(`DELETE FROM upload WHERE id = $1 AND revision = $2`, u.ID, u.revision)
 	if err != nil {
 		return fmt.Errorf("end upload %s: %w", u.ID, err)
 	}
 	if n == 0 {
-		return ErrUploadNotFound
+		return r.faster(tx, u.ID)
 	}
 	if !discard {
 		return nil
@@ -133,7 +147,8 @@ func (r *Registry) sealProgress(repo Repository, uploadID string, p progress) ([
 	return seal.SealBytes(key, rowContext("upload", repo.id, uploadID), text)
 }
 
-// saveUpload records the progress of an upload, unless another request was faster: then the error is ErrUploadNotFound.
+// saveUpload records the progress of an upload, unless another request was faster: then the error is ErrUploadNotFound or
+// ErrUploadBusy.
 func (r *Registry) saveUpload(tx *store.Tx, u Upload) error {
 	n, err := tx.Exec(`UPDATE upload SET size = $1, parts = $2, last_part = $3, short_part = $4, state = $5, revision = $6, updated_at = $7
 		WHERE id = $8 AND revision = $9`,
@@ -142,7 +157,7 @@ func (r *Registry) saveUpload(tx *store.Tx, u Upload) error {
 		return fmt.Errorf("save upload %s: %w", u.ID, err)
 	}
 	if n == 0 {
-		return ErrUploadNotFound
+		return r.faster(tx, u.ID)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/coffer-registry/coffer/internal/kms"
 	"github.com/coffer-registry/coffer/internal/seal"
@@ -72,7 +73,7 @@ func readFile(path string) (seal.Key, error) {
 		}
 		return seal.Key{}, fmt.Errorf("read the root key: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	if mode := info.Mode().Perm(); exposed(mode, owner(info), os.Geteuid()) {
 		return seal.Key{}, fmt.Errorf("root key %s can be read by others (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
 	if info.Size() > maxFile {
@@ -88,6 +89,23 @@ func readFile(path string) (seal.Key, error) {
 		return seal.Key{}, damaged(path)
 	}
 	return seal.KeyFromBytes(raw)
+}
+
+// exposed reports whether others than a user can read or write a file. A secret that Kubernetes or systemd hands to a program
+// belongs to root, and the program reads it by its group, which is made for that; so that is no exposure.
+func exposed(mode fs.FileMode, owner, user int) bool {
+	if owner == 0 && user != 0 {
+		mode &^= 0o040
+	}
+	return mode&0o077 != 0
+}
+
+// owner is the number of the user that a file belongs to; -1 if the system has none.
+func owner(info fs.FileInfo) int {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid)
+	}
+	return -1
 }
 
 // maxFile bounds how long a root key file may be, in bytes.

@@ -95,6 +95,25 @@ func TestRootCantBeMade(t *testing.T) {
 	}
 }
 
+// A file of root's may be read by its group, which is how secrets come to programs that run as another user, and no other file.
+func TestRootExposed(t *testing.T) {
+	const root, user, other = 0, 1000, 1001
+	for _, tt := range []struct {
+		mode        fs.FileMode
+		owner, user int
+		exposed     bool
+	}{
+		{0o600, user, user, false}, {0o400, user, user, false}, {0o640, user, user, true}, {0o604, user, user, true},
+		{0o440, root, user, false}, {0o640, root, user, false}, {0o660, root, user, true}, {0o444, root, user, true}, {0o441, root, user, true},
+		{0o600, root, root, false}, {0o640, root, root, true},
+		{0o440, other, user, true}, {0o440, -1, user, true},
+	} {
+		if got := exposed(tt.mode, tt.owner, tt.user); got != tt.exposed {
+			t.Errorf("mode %04o of user %d, read by %d: exposed is %v", tt.mode, tt.owner, tt.user, got)
+		}
+	}
+}
+
 // TestRootRefused has an error of one line for each file that is no root key, and no part of a key in it.
 func TestRootRefused(t *testing.T) {
 	root, good := newFile(t)

@@ -26,6 +26,7 @@ type engine interface {
 	scrub(ctx context.Context, tables []string) error
 	ping(ctx context.Context) error
 	understands(ctx context.Context, query string) error
+	explain(ctx context.Context, query string) (string, error)
 	stats() Stats
 	close() error
 }

@@ -30,6 +30,9 @@ var (
 	// ErrUnavailable means that the database can't be reached or has no room for more at the moment, after some time of trying.
 	// Who asked asks again.
 	ErrUnavailable = errors.New("the database can't be reached")
+	// ErrOvertaken is for the function of an Update that finds in the database what was true before a change that this process knows
+	// of: with PostgreSQL, which reads as of the transaction's beginning, it runs again and may find the change.
+	ErrOvertaken = errors.New("try again")
 	// ErrText means that a text can't be stored: it has a zero byte, or isn't UTF-8.
 	ErrText = errors.New("a text with a zero byte, or not of UTF-8, can't be stored")
 	// ErrNewerSchema means that a newer version of the program made or changed this database.

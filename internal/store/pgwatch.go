@@ -20,6 +20,7 @@ import (
 type watch struct {
 	e           *postgres
 	subscribers *subscribers
+	clock       func() time.Time
 
 	mu      sync.Mutex
 	running *look
@@ -30,6 +31,7 @@ type watch struct {
 	// What follows belongs to the look that runs.
 	c       *pgConn // nil while there is no connection
 	seen    snapshot
+	failed  bool      // the last look did
 	last    time.Time // when the last look ended well
 	trimmed time.Time
 	best    time.Duration // the shortest way to the server's clock lately
@@ -49,11 +51,15 @@ const (
 	changesKept = 10 * time.Minute
 	// mostChanges is how many rows a look reads before it makes of them that everything changed.
 	mostChanges = 10_000
+	// patienceInOutage is how long a look is tried after one that failed.
+	patienceInOutage = time.Second
 	// trimInterval is how often old rows are deleted.
 	trimInterval = time.Minute
 )
 
-func (w *watch) init(e *postgres, s *subscribers) { w.e, w.subscribers = e, s }
+func (w *watch) init(e *postgres, s *subscribers, clock func() time.Time) {
+	w.e, w.subscribers, w.clock = e, s, clock
+}
 
 func (e *postgres) offset() time.Duration { return time.Duration(e.watch.ahead.Load()) }
 
@@ -93,13 +99,18 @@ func (w *watch) run(l, before *look) {
 	w.mu.Lock()
 	w.running, w.next = l, nil
 	w.mu.Unlock()
-	l.err = w.e.persist(context.Background(), func(int) (bool, error) {
+	wait := patience
+	if w.failed { // Those who wait now have waited for the look before already.
+		wait = patienceInOutage
+	}
+	l.err = w.e.persist(context.Background(), wait, func(int) (bool, error) {
 		if w.ended() {
 			return false, ErrClosed
 		}
 		err := translate(w.look())
 		return err != nil, err
 	})
+	w.failed = l.err != nil
 	close(l.done)
 }
 
@@ -155,7 +166,7 @@ func (w *watch) look() error {
 		w.tell(rows)
 	}
 	w.seen, w.last = seen, ended
-	w.setClock(begun, ended, rows[0][1].(int64))
+	w.setClock(ended.Sub(begun), rows[0][1].(int64))
 	w.trim()
 	return nil
 }
@@ -186,15 +197,13 @@ func (w *watch) tell(rows [][]driver.Value) {
 	}
 }
 
-// setClock compares the clocks, the better the shorter the way to the server took.
-func (w *watch) setClock(begun, ended time.Time, server int64) {
-	way := ended.Sub(begun)
-	if w.best != 0 && way > w.best && ended.Sub(w.set) < time.Minute {
+// setClock compares the clocks after a look that took so long. It was better the shorter it took.
+func (w *watch) setClock(took time.Duration, server int64) {
+	if w.best != 0 && took > w.best && time.Since(w.set) < time.Minute {
 		return
 	}
-	w.best, w.set = way, ended
-	ahead := time.UnixMicro(server).Sub(begun.Add(way / 2))
-	w.ahead.Store(int64(ahead))
+	w.best, w.set = took, time.Now()
+	w.ahead.Store(int64(time.UnixMicro(server).Sub(w.clock().Add(-took / 2))))
 }
 
 // trim deletes rows that are old. Another process may do so at the same time, and an error is of no consequence.
@@ -203,7 +212,7 @@ func (w *watch) trim() {
 		return
 	}
 	w.trimmed = time.Now()
-	before := time.Now().Add(w.e.offset()).Add(-changesKept).UnixMicro()
+	before := w.clock().Add(w.e.offset() - changesKept).UnixMicro()
 	_ = w.c.script(`DELETE FROM change WHERE at < ` + strconv.FormatInt(before, 10))
 }
 

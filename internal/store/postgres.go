@@ -23,6 +23,7 @@ type postgres struct {
 	config *pgconn.Config
 	conns  pool[*pgConn]
 	nested pool[*pgConn]
+	turns  turns
 	// telling is held while what is to be done after a commit is done.
 	telling sync.Mutex
 	watch   watch
@@ -45,11 +46,13 @@ const (
 	oldestVersion = 15
 )
 
-// sessionSettings are those of each connection. Statements are planned once, by indexes, so that no plan depends on how large a
-// table was when somebody counted it, and so that transactions are held against each other by the rows that they saw and not by
-// whole tables. A commit is answered when it is durable, whatever the server is set to.
+// sessionSettings are those of each connection. Statements are planned once, by indexes in whose order their rows come, so that no plan
+// depends on how large a table was when somebody counted it, and so that transactions are held against each other by the rows that they
+// saw and not by whole tables. A commit is answered when it is durable, whatever the server is set to.
 const sessionSettings = `SET statement_timeout = 30000; SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 60000;
-	SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET client_encoding = 'UTF8';
+	SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+	SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_hashagg = off;
+	SET enable_material = off; SET enable_memoize = off; SET enable_incremental_sort = off; SET jit = off; SET client_encoding = 'UTF8';
 	SELECT set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
 		ELSE current_setting('synchronous_commit') END, false)`
 
@@ -114,13 +117,14 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 		config.RuntimeParams["application_name"] = o.Application
 	}
 	e := &postgres{config: config, beforeCommit: o.BeforeCommit}
-	db := newDB(e)
+	db := newDB(e, o)
 	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, upTo{migrations, o.Schema}) }); err != nil {
 		return nil, e.openError(err)
 	}
 	e.conns.init(connections, e.connect)
 	e.nested.init(nestedReaders, e.connect)
-	e.watch.init(e, db.subscribers)
+	e.turns.init(connections)
+	e.watch.init(e, db.subscribers, db.clock)
 	if err := e.fresh(ctx); err != nil {
 		return nil, errors.Join(e.openError(err), db.Close())
 	}
@@ -150,7 +154,7 @@ func (e *postgres) prepare(ctx context.Context, change func(*pgConn) error) erro
 		return translate(err)
 	}
 	// The tables of the catalogue are small, and a change of the schema may take as long as it takes.
-	if err := c.script(fmt.Sprintf(`RESET enable_seqscan; SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(%d)`, migrationLock)); err != nil {
+	if err := c.script(fmt.Sprintf(`RESET enable_seqscan; RESET enable_bitmapscan; RESET enable_sort; RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_hashagg; RESET enable_material; RESET enable_memoize; RESET enable_incremental_sort; SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(%d)`, migrationLock)); err != nil {
 		return fmt.Errorf("wait for whoever changes the schema: %w", translate(err))
 	}
 	return change(c)
@@ -196,7 +200,13 @@ const (
 )
 
 func (e *postgres) update(ctx context.Context, fn func(*Tx) error) error {
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (again bool, err error) {
+		if err := e.turns.take(ctx, patience); err != nil {
+			return false, err
+		}
+		defer func() { e.turns.give(again && contended(err)) }()
+		return e.attempt(ctx, &e.conns, beginUpdate, attempt, fn)
+	})
 }
 
 func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) error {
@@ -204,7 +214,7 @@ func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) er
 	if nested {
 		from = &e.nested
 	}
-	return e.persist(ctx, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
+	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
 }
 
 // beginSnapshot waits until there is a state of the database that nobody who commits later can show to be out of order.
@@ -258,7 +268,7 @@ const (
 )
 
 // persist makes attempts until one says not to go on, for as long as patience lasts.
-func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool, err error)) error {
+func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt func(n int) (again bool, err error)) error {
 	begun := time.Now()
 	pause := pauseMin
 	for n := 0; ; n++ {
@@ -284,6 +294,9 @@ func (e *postgres) persist(ctx context.Context, attempt func(n int) (again bool,
 	}
 }
 
+// mostOvertaken is how many times a function runs again that says that it was overtaken.
+const mostOvertaken = 3
+
 // attempt runs fn in one transaction. again says that it had no effect and may be run again.
 func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin string, n int, fn func(*Tx) error) (again bool, err error) {
 	c, err := from.take(ctx)
@@ -306,7 +319,7 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	err = fn(tx)
 	returned = true
 	tx.end()
-	if tx.err != nil {
+	if err == nil {
 		err = tx.err
 	}
 	if !s.update {
@@ -323,6 +336,9 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	if err != nil {
 		s.rollback()
 		// A row that was not there when fn looked for it may have come since: then fn finds it the next time.
+		if errors.Is(err, ErrOvertaken) {
+			return n < mostOvertaken, err
+		}
 		return tx.err != nil && (mayRunAgain(tx.err, true) || n == 0 && errors.Is(tx.err, ErrUnique)), err
 	}
 	if err := s.commit(tx.topics); err != nil {
@@ -404,4 +420,23 @@ func (e *postgres) understands(ctx context.Context, query string) error {
 	defer c.close()
 	_, err = c.prepare(query)
 	return translate(err)
+}
+
+// explain prepares the statement by SQL, since its plan without arguments can be asked for in no other way.
+func (e *postgres) explain(ctx context.Context, query string) (string, error) {
+	c, err := e.connect(ctx)
+	if err != nil {
+		return "", translate(err)
+	}
+	defer c.close()
+	st, err := c.prepare(query)
+	if err != nil {
+		return "", translate(err)
+	}
+	arguments := ""
+	if n := len(st.ParamOIDs); n > 0 {
+		arguments = "(" + strings.Repeat("NULL, ", n-1) + "NULL)"
+	}
+	lines, err := c.texts("PREPARE explained AS " + query + "; EXPLAIN (FORMAT JSON) EXECUTE explained" + arguments)
+	return strings.Join(lines, "\n"), translate(err)
 }

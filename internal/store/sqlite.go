@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -198,4 +199,38 @@ func (e *sqliteDB) understands(ctx context.Context, query string) error {
 		c.release(s)
 	}
 	return translate(err)
+}
+
+func (e *sqliteDB) explain(ctx context.Context, query string) (_ string, err error) {
+	c, err := e.readers.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer e.readers.put(c)
+	s, err := c.raw.Prepare("EXPLAIN QUERY PLAN " + query)
+	if err != nil {
+		return "", translate(err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	args := make([]driver.NamedValue, s.NumInput())
+	for i := range args {
+		args[i].Ordinal = i + 1
+	}
+	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err != nil {
+		return "", translate(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var steps []string
+	row := make([]driver.Value, len(rows.Columns()))
+	for {
+		switch err := rows.Next(row); err {
+		case nil:
+			steps = append(steps, fmt.Sprint(row[len(row)-1]))
+		case io.EOF:
+			return strings.Join(steps, "\n"), nil
+		default:
+			return "", translate(err)
+		}
+	}
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Application string
 	// Schema is the schema that the database is brought to, if it has an older one; 0 is the newest.
 	Schema int64
+	// Clock is the machine's clock; nil is time.Now.
+	Clock func() time.Time
 	// BeforeCommit is of tests. It is called before each commit of PostgreSQL with the number of times that the transaction was
 	// run before; an error has the transaction run again.
 	BeforeCommit func(attempt int) error
@@ -63,6 +65,7 @@ const writerCacheShares = 4
 type DB struct {
 	engine
 	subscribers *subscribers
+	clock       func() time.Time
 
 	closing  sync.Once
 	closeErr error
@@ -80,11 +83,14 @@ func open(ctx context.Context, dir string, o Options, migrations fs.FS) (*DB, er
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
-	return newDB(e), nil
+	return newDB(e, o), nil
 }
 
-func newDB(e engine) *DB {
-	db := &DB{engine: e, subscribers: &subscribers{}}
+func newDB(e engine, o Options) *DB {
+	db := &DB{engine: e, subscribers: &subscribers{}, clock: o.Clock}
+	if db.clock == nil {
+		db.clock = time.Now
+	}
 	return db
 }
 
@@ -148,7 +154,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 func (db *DB) Fresh(ctx context.Context) error { return db.engine.fresh(ctx) }
 
 // Now is the time by the clock of the database, which all processes that share it go by; SQLite's is this process's own.
-func (db *DB) Now() time.Time { return time.Now().Add(db.engine.offset()) }
+func (db *DB) Now() time.Time { return db.clock().Add(db.engine.offset()) }
 
 // Check has the engine verify the structure of the database and the references between rows, as far as it doesn't see to them
 // by itself. It tells fault of each thing that is wrong. The error is one that keeps it from going on.
@@ -164,6 +170,12 @@ func (db *DB) Scrub(ctx context.Context, tables ...string) error { return db.eng
 // Prepare has the database say whether it understands a statement, without running it.
 func (db *DB) Prepare(ctx context.Context, query string) error {
 	return db.engine.understands(ctx, query)
+}
+
+// Explain is how the database runs a statement, whatever its arguments, without running it: in JSON with PostgreSQL, and step by step in
+// lines with SQLite.
+func (db *DB) Explain(ctx context.Context, query string) (string, error) {
+	return db.engine.explain(ctx, query)
 }
 
 // Ping asks the database for an answer.

@@ -10,7 +10,7 @@ import (
 )
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() *store.DB {
+	inFolder := func(t *testing.T) func() *store.DB {
 		dir := t.TempDir()
 		return func() *store.DB {
 			db, err := store.Open(t.Context(), dir, store.Options{Readers: 4})
@@ -19,7 +19,9 @@ func TestSQLite(t *testing.T) {
 			}
 			return db
 		}
-	})
+	}
+	storetest.Run(t, inFolder)
+	storetest.RunSerial(t, inFolder)
 }
 
 func TestCloseLeavesNoGoroutine(t *testing.T) {

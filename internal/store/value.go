@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // argument converts a Go value to one that every engine stores alike: nil, int64, float64, string or []byte.
 func argument(a any) (driver.Value, error) {
 	switch v := a.(type) {
-	case nil, int64, string, float64:
+	case nil, int64, float64:
 		return v, nil
+	case string:
+		return text(v)
 	case []byte:
 		if v == nil {
 			return nil, nil
@@ -53,7 +57,7 @@ func argumentByKind(v reflect.Value) (driver.Value, error) {
 		}
 		return argument(v.Elem().Interface())
 	case reflect.String:
-		return v.String(), nil
+		return text(v.String())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return v.Int(), nil
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
@@ -71,6 +75,14 @@ func argumentByKind(v reflect.Value) (driver.Value, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s can't be stored", v.Type())
+}
+
+// text refuses what PostgreSQL can't store, so that no engine takes what another doesn't.
+func text(s string) (driver.Value, error) {
+	if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+		return nil, ErrText
+	}
+	return s, nil
 }
 
 var errNull = errors.New("it is NULL, which only a pointer to a pointer, a byte slice or a Scanner can take")

@@ -24,7 +24,11 @@ const (
 
 // coffer is the registry of this module, with authorisation, audit, encryption and fsync on, as it comes. Only two
 // quotas of ECR are raised, which the measures exceed.
-type coffer struct{ binary string }
+type coffer struct {
+	binary string
+	more   []string // more of the command line
+	admin  string   // where metrics are served; nowhere if empty
+}
 
 func (coffer) name() string { return "Coffer" }
 
@@ -34,7 +38,8 @@ func (s coffer) command(dir, addr string) (*exec.Cmd, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(s.binary, "serve", "--data", dir, "--listen", addr, "--admin-listen", "", "--config", config)
+	cmd := exec.Command(s.binary, "serve", "--data", dir, "--listen", addr, "--admin-listen", s.admin, "--config", config)
+	cmd.Args = append(cmd.Args, s.more...)
 	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "COFFER_") })
 	cmd.Env = append(own, "COFFER_ROOT_ACCESS_KEY_ID="+exampleKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY="+exampleSecret)
 	return cmd, nil

@@ -54,7 +54,7 @@ func findServers(ctx context.Context, o options, root string) (servers []server,
 				return nil, nil, fmt.Errorf("building coffer: %w", err)
 			}
 		}
-		servers = append(servers, coffer{binary})
+		servers = append(servers, coffer{binary: binary})
 		about = append(about, "Coffer: the embedded default, with authorisation, audit, encryption and fsync on"+builtWith(binary)+".")
 	}
 	if o.only == "" || o.only == "distribution" {

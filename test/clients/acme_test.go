@@ -19,6 +19,7 @@ import (
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/tlsconfig/tlstest"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 // The names that are asked for; all names are on this machine.
@@ -39,8 +40,8 @@ func startPebble(t *testing.T) *pebble {
 	t.Helper()
 	authority := tlstest.NewAuthority(t)
 	certificate, key := authority.Issue(t, tlstest.Wanted{}).Write(t, t.TempDir())
-	listen, management := freePort(t), freePort(t)
-	p := &pebble{directory: "https://" + listen + "/dir", management: "https://" + management, ca: authority.Write(t), public: freePort(t), http: freePort(t)}
+	listen, management := process.FreeAddress(t), process.FreeAddress(t)
+	p := &pebble{directory: "https://" + listen + "/dir", management: "https://" + management, ca: authority.Write(t), public: process.FreeAddress(t), http: process.FreeAddress(t)}
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": management, "certificate": certificate, "privateKey": key,
 		"httpPort": port(t, p.http), "tlsPort": port(t, p.public), "retryAfter": map[string]int{"authz": 1, "order": 1},
@@ -125,16 +126,6 @@ func (p *pebble) roots(t *testing.T) *x509.CertPool {
 		t.Fatalf("pebble's root is %q", text)
 	}
 	return issued
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func port(t *testing.T, address string) int {
@@ -275,7 +266,7 @@ func TestACME(t *testing.T) {
 		return
 	}
 	t.Run("by HTTP", func(t *testing.T) {
-		listen := freePort(t)
+		listen := process.FreeAddress(t)
 		withACME(t, filepath.Join(t.TempDir(), "data"), listen, p, "--acme-http-listen", p.http)
 		if _, err := certificateFor(listen, acmeRegistry, roots); err != nil {
 			t.Error(err)

@@ -2,60 +2,19 @@ package clients_test
 
 import (
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coffer-registry/coffer/internal/coffertest"
 )
 
-// startDocker starts a docker engine of the test's own, without networks, which leaves the machine's alone. The clients of
-// s use it.
+// startDocker starts a docker engine of the test's own, which the clients of s use.
 func (s *server) startDocker(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("the kernel lets only root run a docker engine")
-	}
-	dir := t.TempDir()
-	socket := "unix://" + filepath.Join(dir, "docker.sock")
-	// The overlay driver works on most file systems, but not on one that is an overlay itself.
-	drivers := []string{"overlay2", "vfs"}
-	for i, driver := range drivers {
-		cmd := exec.Command(coffertest.Tool(t, "dockerd"), "--data-root", filepath.Join(dir, "data-"+driver), "--exec-root", filepath.Join(dir, "exec"),
-			"--host", socket, "--pidfile", filepath.Join(dir, "pid"),
-			"--storage-driver", driver, "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-		log := watch(t, cmd, "API listen on")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() {
-			log.read()
-			ended <- cmd.Wait()
-		}()
-		if <-log.seen {
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Logf("dockerd's log:\n%s", log.text())
-				}
-			})
-			t.Cleanup(func() {
-				if err := end(cmd.Process, ended, 30*time.Second); err != nil {
-					t.Errorf("dockerd was told to end: %v", err)
-				}
-			})
-			s.env = append(s.env, "DOCKER_HOST="+socket)
-			return
-		}
-		if err := <-ended; i == len(drivers)-1 {
-			t.Fatalf("dockerd did not start: %v\n%s", err, log.text())
-		}
-	}
+	s.env = append(s.env, "DOCKER_HOST="+coffertest.StartDocker(t))
 }
 
 var pushedDigest = regexp.MustCompile(`digest: (sha256:[0-9a-f]{64}) size: [0-9]+`)

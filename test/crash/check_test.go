@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/coffer-registry/coffer/test/client"
 )
 
 // shown is what the server has, as the API lists it.
@@ -18,14 +19,14 @@ type shown struct {
 }
 
 // look lists all repositories and images.
-func look(ctx context.Context, c *client) (shown, error) {
+func look(ctx context.Context, c *client.Client) (shown, error) {
 	s := shown{map[string]bool{}, map[imageID]bool{}}
 	for next := ""; ; {
 		var page struct {
 			Repositories []struct{ RepositoryName string }
 			NextToken    string
 		}
-		if err := c.page(ctx, "DescribeRepositories", map[string]any{}, next, &page); err != nil {
+		if err := c.Page(ctx, "DescribeRepositories", map[string]any{}, next, &page); err != nil {
 			return s, err
 		}
 		for _, r := range page.Repositories {
@@ -43,13 +44,13 @@ func look(ctx context.Context, c *client) (shown, error) {
 	return s, nil
 }
 
-func (s shown) lookInto(ctx context.Context, c *client, repository string) error {
+func (s shown) lookInto(ctx context.Context, c *client.Client, repository string) error {
 	for next := ""; ; {
 		var page struct {
 			ImageIDs  []struct{ ImageDigest, ImageTag string }
 			NextToken string
 		}
-		if err := c.page(ctx, "ListImages", map[string]any{"repositoryName": repository}, next, &page); err != nil {
+		if err := c.Page(ctx, "ListImages", map[string]any{"repositoryName": repository}, next, &page); err != nil {
 			return err
 		}
 		for _, id := range page.ImageIDs {
@@ -59,18 +60,6 @@ func (s shown) lookInto(ctx context.Context, c *client, repository string) error
 			return nil
 		}
 	}
-}
-
-func (c *client) page(ctx context.Context, operation string, in map[string]any, next string, out any) error {
-	in["maxResults"] = 100
-	if next != "" {
-		in["nextToken"] = next
-	}
-	a, err := c.ecr(ctx, operation, in, out)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("%s: %v", operation, a)
-	}
-	return err
 }
 
 // settle decides, of the two states that are possible after the server was killed, which one it is. What the server
@@ -174,61 +163,26 @@ func (w *worker) pullAll(ctx context.Context) {
 	for _, repository := range slices.Sorted(maps.Keys(w.state)) {
 		pulled := map[string]bool{}
 		for _, i := range w.state[repository].images {
-			if err := w.c.pullImage(ctx, repository, i.digest, i, pulled); err != nil {
+			if err := w.c.PullImage(ctx, repository, i.Digest, i, pulled); err != nil {
 				w.t.Errorf("%s: pull %s: %v", w.name, repository, err)
 			}
 		}
 		for tag, digest := range w.state[repository].tags {
-			if err := w.c.pullImage(ctx, repository, tag, w.state[repository].images[digest], pulled); err != nil {
+			if err := w.c.PullImage(ctx, repository, tag, w.state[repository].images[digest], pulled); err != nil {
 				w.t.Errorf("%s: pull %s: %v", w.name, repository, err)
 			}
 		}
 	}
 	for _, id := range w.gone {
-		a, err := w.c.v2(ctx, http.MethodGet, id.repository+"/manifests/"+id.digest, nil)
-		if err != nil || a.status != http.StatusNotFound {
+		a, err := w.c.V2(ctx, http.MethodGet, id.repository+"/manifests/"+id.digest, nil)
+		if err != nil || a.Status != http.StatusNotFound {
 			w.t.Errorf("%s: the deleted image %v: %v, %v", w.name, id, a, err)
 		}
 	}
 }
 
-// pullImage pulls a manifest and all layers that were not pulled already, and compares every byte.
-func (c *client) pullImage(ctx context.Context, repository, reference string, i *image, pulled map[string]bool) error {
-	a, err := c.v2(ctx, http.MethodGet, repository+"/manifests/"+reference, nil)
-	if err != nil {
-		return err
-	}
-	if a.status != http.StatusOK || !bytes.Equal(a.body, i.manifest) || a.header.Get("Docker-Content-Digest") != i.digest || a.header.Get("Content-Type") != i.mediaType {
-		return fmt.Errorf("manifest %s is not that of %s, a %s: %v %v", reference, i.digest, i.mediaType, a.header, a)
-	}
-	for _, b := range i.blobs {
-		if pulled[b.digest] {
-			continue
-		}
-		pulled[b.digest] = true
-		if err := c.pullBlob(ctx, repository, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *client) pullBlob(ctx context.Context, repository string, b blob) error {
-	a, err := c.v2(ctx, http.MethodGet, repository+"/blobs/"+b.digest, nil)
-	if err != nil {
-		return err
-	}
-	if a.status != http.StatusOK {
-		return fmt.Errorf("layer %s of %d bytes: %v", b.digest, len(b.bytes), a)
-	}
-	if !bytes.Equal(a.body, b.bytes) {
-		return fmt.Errorf("layer %s of %d bytes: %d other bytes", b.digest, len(b.bytes), len(a.body))
-	}
-	return nil
-}
-
 // verify checks after a restart that everything acknowledged is there.
-func verify(ctx context.Context, t *testing.T, c *client, w *world, workers []*worker) {
+func verify(ctx context.Context, t *testing.T, c *client.Client, w *world, workers []*worker) {
 	t.Helper()
 	s, err := look(ctx, c)
 	if err != nil {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
+
 	"github.com/coffer-registry/coffer/internal/secret"
 	"github.com/coffer-registry/coffer/internal/sigv4"
 )
@@ -17,7 +20,7 @@ import (
 // it: the next start goes on from there, and the root access key that it leaves is good.
 func TestFirstStartKilled(t *testing.T) {
 	writes := 20 // a transaction is written in many pieces, whose middle is as good as any
-	if long() {
+	if process.Long() {
 		writes = 1
 	}
 	for _, call := range []struct {
@@ -46,31 +49,31 @@ func TestFirstStartKilled(t *testing.T) {
 func firstStartKilled(t *testing.T, call string, n int) (killed bool) {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
-	traced := []string{"-D", "-f", "-qq", "-o", os.DevNull, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n), program}
-	cmd := exec.Command("strace", append(traced, serveArgs(data)...)...)
-	cmd.Env = bareEnvironment()
-	first := launch(t, cmd)
-	killed = !first.serves(t)
-	if killed && first.wait(t) != -1 {
-		t.Errorf("killed at %s number %d: it ended by itself:\n%s", call, n, first.tail())
+	traced := []string{"-D", "-f", "-qq", "-o", os.DevNull, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n), string(program)}
+	cmd := exec.Command("strace", append(traced, process.ServeArgs(data)...)...)
+	cmd.Env = process.BareEnvironment()
+	first := process.Launch(t, cmd)
+	killed = !first.Serves(t)
+	if killed && first.Wait(t) != -1 {
+		t.Errorf("killed at %s number %d: it ended by itself:\n%s", call, n, first.Tail())
 	}
-	first.kill()
+	first.Kill()
 
-	cmd = command(serveArgs(data)...)
-	cmd.Env = bareEnvironment()
-	second := launch(t, cmd)
-	if !second.serves(t) {
-		t.Errorf("after a kill at %s number %d, the next start ends:\n%s", call, n, second.tail())
+	cmd = program.Command(process.ServeArgs(data)...)
+	cmd.Env = process.BareEnvironment()
+	second := process.Launch(t, cmd)
+	if !second.Serves(t) {
+		t.Errorf("after a kill at %s number %d, the next start ends:\n%s", call, n, second.Tail())
 		return killed
 	}
-	c := newClient(second.url)
-	c.root = rootCredentials(t, data)
-	must(t, http.StatusOK)(c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
-	c.http.CloseIdleConnections()
-	if status := second.stop(t); status != 0 {
+	c := client.New(second.URL)
+	c.Root = rootCredentials(t, data)
+	client.Must(t, http.StatusOK)(c.ECR(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
+	c.Close()
+	if status := second.Stop(t); status != 0 {
 		t.Errorf("after a kill at %s number %d, the next server ended with %d", call, n, status)
 	}
-	fsck(t, data)
+	program.Fsck(t, "--data", data)
 	return killed
 }
 

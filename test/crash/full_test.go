@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 // mount mounts a file system on a folder of the test.
@@ -33,11 +36,11 @@ func mount(t *testing.T, source, kind string, flags uintptr, options string) str
 // filler pushes images to a disk that fills up.
 type filler struct {
 	t *testing.T
-	c *client
+	c *client.Client
 
 	mu      sync.Mutex
-	pushed  map[string]*image // acknowledged, by tag
-	refused map[string]int    // by error code
+	pushed  map[string]*client.Image // acknowledged, by tag
+	refused map[string]int           // by error code
 }
 
 const fillRepository = "team/app"
@@ -51,10 +54,10 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := filepath.Join(disk, "data")
-	s := start(t, data)
-	f := &filler{t: t, c: loggedIn(t, s), pushed: map[string]*image{}, refused: map[string]int{}}
-	must(t, http.StatusOK)(f.c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": fillRepository}, nil))
-	random := rand.New(rand.NewPCG(seed(t), 1))
+	s := program.Start(t, data)
+	f := &filler{t: t, c: loggedIn(t, s), pushed: map[string]*client.Image{}, refused: map[string]int{}}
+	client.Must(t, http.StatusOK)(f.c.ECR(t.Context(), "CreateRepository", map[string]any{"repositoryName": fillRepository}, nil))
+	random := rand.New(rand.NewPCG(process.Seed(t), 1))
 
 	// Large layers fill the disk, small ones the rest of it, and what is left the database alone.
 	for round, size := range []int{400 << 10, 20 << 10, 500} {
@@ -79,32 +82,32 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("refused with space on the disk: %v", f.refused)
 	}
 	f.pullAll()
-	f.c.http.CloseIdleConnections()
-	if status := s.stop(t); status != 0 {
-		t.Errorf("the server ended with %d:\n%s", status, s.tail())
+	f.c.Close()
+	if status := s.Stop(t); status != 0 {
+		t.Errorf("the server ended with %d:\n%s", status, s.Tail())
 	}
-	for _, line := range s.errors() {
+	for _, line := range s.Errors() {
 		if !strings.Contains(line, "no space") {
 			t.Errorf("the server's log: %s", line)
 		}
 	}
 	for _, what := range []string{"objects", "the database"} {
-		if !strings.Contains(strings.Join(s.errors(), ""), "no space left for "+what) {
+		if !strings.Contains(strings.Join(s.Errors(), ""), "no space left for "+what) {
 			t.Errorf("there was always space for %s", what)
 		}
 	}
-	fsck(t, data)
-	checkTrail(t, data, f.c.acknowledged(), f.c.requests.Load())
+	program.Fsck(t, "--data", data)
+	program.CheckTrail(t, f.c.Acknowledged(), f.c.Requests(), "--data", data)
 }
 
 // fill pushes images from several clients until each was refused some times in a row.
 func (f *filler) fill(random *rand.Rand, round, size int) {
 	var all sync.WaitGroup
-	for client := range 4 {
+	for number := range 4 {
 		r := rand.New(rand.NewPCG(random.Uint64(), 0))
 		all.Go(func() {
 			for n, failed := 0, 0; failed < 5 && n < 1000; n++ {
-				if f.push(r, fmt.Sprintf("t%d-%d-%d", round, client, n), size) {
+				if f.push(r, fmt.Sprintf("t%d-%d-%d", round, number, n), size) {
 					failed = 0
 				} else {
 					failed++
@@ -119,8 +122,8 @@ func (f *filler) fill(random *rand.Rand, round, size int) {
 func (f *filler) fillDatabase() {
 	ctx := f.t.Context()
 	for n, failed := 0, 0; failed < 10; n++ {
-		made := f.accepted(f.c.ecr(ctx, "CreateRepository", map[string]any{"repositoryName": fmt.Sprintf("more-%d", n)}, nil))
-		begun := f.accepted(f.c.v2(ctx, http.MethodPost, fillRepository+"/blobs/uploads/", nil))
+		made := f.accepted(f.c.ECR(ctx, "CreateRepository", map[string]any{"repositoryName": fmt.Sprintf("more-%d", n)}, nil))
+		begun := f.accepted(f.c.V2(ctx, http.MethodPost, fillRepository+"/blobs/uploads/", nil))
 		if made || begun {
 			failed = 0
 		} else {
@@ -132,9 +135,9 @@ func (f *filler) fillDatabase() {
 // push pushes one image, and reports whether it was acknowledged.
 func (f *filler) push(r *rand.Rand, tag string, size int) bool {
 	ctx := f.t.Context()
-	i := newImage(tag, []blob{randomBlob(r, size)})
+	i := client.NewImage(tag, []client.Blob{client.RandomBlob(r, size)})
 	byAPI := r.IntN(2) == 0
-	for _, b := range i.blobs {
+	for _, b := range i.Blobs {
 		if !f.accepted(f.pushBlob(ctx, b, byAPI)) {
 			return false
 		}
@@ -148,46 +151,46 @@ func (f *filler) push(r *rand.Rand, tag string, size int) bool {
 	return true
 }
 
-func (f *filler) pushBlob(ctx context.Context, b blob, byAPI bool) (answer, error) {
+func (f *filler) pushBlob(ctx context.Context, b client.Blob, byAPI bool) (client.Answer, error) {
 	if !byAPI {
-		return f.c.v2(ctx, http.MethodPost, fillRepository+"/blobs/uploads/?digest="+b.digest, b.bytes)
+		return f.c.V2(ctx, http.MethodPost, fillRepository+"/blobs/uploads/?digest="+b.Digest, b.Bytes)
 	}
 	var out struct{ UploadID string }
-	a, err := f.c.ecr(ctx, "InitiateLayerUpload", map[string]any{"repositoryName": fillRepository}, &out)
-	if err != nil || a.status != http.StatusOK {
+	a, err := f.c.ECR(ctx, "InitiateLayerUpload", map[string]any{"repositoryName": fillRepository}, &out)
+	if err != nil || a.Status != http.StatusOK {
 		return a, err
 	}
-	a, err = f.c.ecr(ctx, "UploadLayerPart", map[string]any{"repositoryName": fillRepository, "uploadId": out.UploadID,
-		"partFirstByte": 0, "partLastByte": len(b.bytes) - 1, "layerPartBlob": b.bytes}, nil)
-	if err != nil || a.status != http.StatusOK {
+	a, err = f.c.ECR(ctx, "UploadLayerPart", map[string]any{"repositoryName": fillRepository, "uploadId": out.UploadID,
+		"partFirstByte": 0, "partLastByte": len(b.Bytes) - 1, "layerPartBlob": b.Bytes}, nil)
+	if err != nil || a.Status != http.StatusOK {
 		return a, err
 	}
-	return f.c.ecr(ctx, "CompleteLayerUpload", map[string]any{"repositoryName": fillRepository, "uploadId": out.UploadID, "layerDigests": []string{b.digest}}, nil)
+	return f.c.ECR(ctx, "CompleteLayerUpload", map[string]any{"repositoryName": fillRepository, "uploadId": out.UploadID, "layerDigests": []string{b.Digest}}, nil)
 }
 
-func (f *filler) pushManifest(ctx context.Context, i *image, tag string, byAPI bool) (answer, error) {
+func (f *filler) pushManifest(ctx context.Context, i *client.Image, tag string, byAPI bool) (client.Answer, error) {
 	if byAPI {
-		return f.c.ecr(ctx, "PutImage", map[string]any{"repositoryName": fillRepository, "imageTag": tag, "imageManifest": string(i.manifest)}, nil)
+		return f.c.ECR(ctx, "PutImage", map[string]any{"repositoryName": fillRepository, "imageTag": tag, "imageManifest": string(i.Manifest)}, nil)
 	}
-	return f.c.v2(ctx, http.MethodPut, fillRepository+"/manifests/"+tag, i.manifest, "Content-Type", i.mediaType)
+	return f.c.V2(ctx, http.MethodPut, fillRepository+"/manifests/"+tag, i.Manifest, "Content-Type", i.MediaType)
 }
 
 // accepted reports whether an answer acknowledges. One that doesn't must be a 503 that says when to try again or why.
-func (f *filler) accepted(a answer, err error) bool {
+func (f *filler) accepted(a client.Answer, err error) bool {
 	if err != nil {
 		f.t.Errorf("no answer: %v", err)
 		return false
 	}
-	if a.status < 300 {
+	if a.Status < 300 {
 		return true
 	}
 	f.mu.Lock()
-	f.refused[a.code()]++
+	f.refused[a.Code()]++
 	f.mu.Unlock()
-	if a.status != http.StatusServiceUnavailable || !strings.Contains(string(a.body), "can't write to its disk") {
+	if a.Status != http.StatusServiceUnavailable || !strings.Contains(string(a.Body), "can't write to its disk") {
 		f.t.Errorf("a full disk is told as %v", a)
 	}
-	if a.code() == "UNAVAILABLE" && a.header.Get("Retry-After") == "" {
+	if a.Code() == "UNAVAILABLE" && a.Header.Get("Retry-After") == "" {
 		f.t.Errorf("a 503 without Retry-After")
 	}
 	return false
@@ -196,7 +199,7 @@ func (f *filler) accepted(a answer, err error) bool {
 // pullAll pulls all that was acknowledged.
 func (f *filler) pullAll() {
 	for tag, i := range f.pushed {
-		if err := f.c.pullImage(f.t.Context(), fillRepository, tag, i, map[string]bool{}); err != nil {
+		if err := f.c.PullImage(f.t.Context(), fillRepository, tag, i, map[string]bool{}); err != nil {
 			f.t.Errorf("pull %s: %v", tag, err)
 		}
 	}
@@ -204,7 +207,7 @@ func (f *filler) pullAll() {
 
 // await waits until a push succeeds again.
 func (f *filler) await(r *rand.Rand) {
-	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(f.t.Context(), process.Patience)
 	defer cancel()
 	for n := 0; !f.push(r, fmt.Sprintf("await-%d", n), 1000); n++ {
 		select {
@@ -223,21 +226,21 @@ func TestStartOnFullDisk(t *testing.T) {
 		if err := os.WriteFile(ballast, make([]byte, 2<<20-free), 0o600); err != nil && !errors.Is(err, syscall.ENOSPC) {
 			t.Fatal(err)
 		}
-		s := launch(t, command(serveArgs(data)...))
-		if s.serves(t) {
-			s.kill()
+		s := process.Launch(t, program.Command(process.ServeArgs(data)...))
+		if s.Serves(t) {
+			s.Kill()
 			t.Logf("%d bytes are enough", free)
 		} else {
-			refusal(t, s, "no space left")
+			process.Refusal(t, s, "no space left")
 		}
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		s = start(t, data)
-		if status := s.stop(t); status != 0 {
+		s = program.Start(t, data)
+		if status := s.Stop(t); status != 0 {
 			t.Errorf("the server ended with %d", status)
 		}
-		fsck(t, data)
+		program.Fsck(t, "--data", data)
 		if err := os.RemoveAll(data); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 const (
@@ -40,16 +43,16 @@ type lives struct {
 // images pull with the right bytes, what was deleted stays deleted, no tag goes back, immutable tags show one digest, an
 // upload goes on where it was, and the trail has a record of each change.
 func TestKilled(t *testing.T) {
-	l := newLives(t, seed(t))
+	l := newLives(t, process.Seed(t))
 	rounds := 50
-	if long() {
+	if process.Long() {
 		rounds = 300
 	}
 	began := time.Now()
 	for round := range rounds {
 		l.round(round)
 		if t.Failed() {
-			stdout, _, _ := coffer("fsck", "--data", l.data)
+			stdout, _, _ := program.Run("fsck", "--data", l.data)
 			t.Fatalf("in round %d, after which fsck says:\n%s", round, stdout)
 		}
 	}
@@ -68,7 +71,7 @@ func TestKilled(t *testing.T) {
 func newLives(t *testing.T, seed uint64) *lives {
 	random := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	l := &lives{t: t, r: random(1), data: filepath.Join(t.TempDir(), "data"), changed: map[string]string{}}
-	l.world = &world{t: t, common: commonLayers(random(2), 12)}
+	l.world = &world{t: t, common: client.CommonLayers(random(2), 12)}
 	for i := range workerCount {
 		name := fmt.Sprintf("w%d", i)
 		l.names = append(l.names, name)
@@ -98,7 +101,7 @@ func (l *lives) round(round int) {
 	l.sweeping.Store(round%3 == 2)
 	s, c := l.restart(round == 0)
 	if t.Failed() {
-		s.kill()
+		s.Kill()
 		return
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -120,27 +123,27 @@ func (l *lives) round(round int) {
 	}
 	<-time.After(at)
 	l.killed.Store(true)
-	s.kill()
+	s.Kill()
 	load.Wait()
 	l.leave(s, c)
 	if round%fsckEvery == fsckEvery-1 {
-		fsck(t, l.data)
+		program.Fsck(t, "--data", l.data)
 	}
 }
 
 // restart starts the server on what the last one left, and checks that.
-func (l *lives) restart(first bool) (*server, *client) {
+func (l *lives) restart(first bool) (*process.Server, *client.Client) {
 	t, ctx := l.t, l.t.Context()
-	s := start(t, l.data, "--config", l.config[l.sweeping.Load()])
+	s := program.Start(t, l.data, "--config", l.config[l.sweeping.Load()])
 	l.killed.Store(false)
-	c := newClient(s.url)
-	if err := c.login(ctx); err != nil {
+	c := client.New(s.URL)
+	if err := c.Login(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if first {
 		l.furnish(c)
 	}
-	checkTrail(t, l.data, l.changed, l.records+c.requests.Load())
+	program.CheckTrail(t, l.changed, l.records+c.Requests(), "--data", l.data)
 	l.trail += len(l.changed)
 	clear(l.changed)
 	l.records = 0
@@ -154,31 +157,31 @@ func (l *lives) restart(first bool) (*server, *client) {
 }
 
 // furnish makes the repositories that all share.
-func (l *lives) furnish(c *client) {
+func (l *lives) furnish(c *client.Client) {
 	for _, name := range append([]string{fixedRepository}, sharedRepositories...) {
 		mutability := "MUTABLE"
 		if name == fixedRepository {
 			mutability = "IMMUTABLE"
 		}
-		a, err := c.ecr(l.t.Context(), "CreateRepository", map[string]any{"repositoryName": name, "imageTagMutability": mutability}, nil)
-		if err != nil || a.status != 200 {
+		a, err := c.ECR(l.t.Context(), "CreateRepository", map[string]any{"repositoryName": name, "imageTagMutability": mutability}, nil)
+		if err != nil || a.Status != 200 {
 			l.t.Fatalf("create %s: %v, %v", name, a, err)
 		}
 	}
 }
 
 // leave keeps of a dead server what is to be asked of the next.
-func (l *lives) leave(s *server, c *client) {
-	for id, what := range c.acknowledged() {
+func (l *lives) leave(s *process.Server, c *client.Client) {
+	for id, what := range c.Acknowledged() {
 		l.changed[id] = what
 	}
-	l.records += c.requests.Load()
-	c.http.CloseIdleConnections()
-	l.sweeps += s.count("swept")
+	l.records += c.Requests()
+	c.Close()
+	l.sweeps += s.Count("swept")
 	for _, u := range l.uploads {
 		u.swept = l.sweeping.Load()
 	}
-	for _, line := range s.errors() {
+	for _, line := range s.Errors() {
 		l.t.Errorf("the server's log: %s", line)
 	}
 }
@@ -190,24 +193,24 @@ func (l *lives) end() {
 	l.sweeping.Store(false)
 	s, c := l.restart(false)
 	l.leave(s, c)
-	if status := s.stop(t); status != 0 {
+	if status := s.Stop(t); status != 0 {
 		t.Errorf("the server ended with %d", status)
 	}
-	checkTrail(t, l.data, l.changed, l.records)
+	program.CheckTrail(t, l.changed, l.records, "--data", l.data)
 	l.changed = map[string]string{}
-	found := fsck(t, l.data)
+	found := program.Fsck(t, "--data", l.data)
 	t.Logf("%s", found)
 	makeOld(t, filepath.Join(l.data, "blobs"))
 	s, c = l.restart(false)
 	if strings.Contains(found, "to nothing") {
-		s.await(t, "swept orphans")
+		s.Await(t, "swept orphans")
 	}
 	verify(t.Context(), t, c, l.world, l.workers)
 	l.leave(s, c)
-	if status := s.stop(t); status != 0 {
+	if status := s.Stop(t); status != 0 {
 		t.Errorf("the server ended with %d", status)
 	}
-	if left := fsck(t, l.data); strings.Contains(left, "to nothing") {
+	if left := program.Fsck(t, "--data", l.data); strings.Contains(left, "to nothing") {
 		t.Errorf("orphans are left: %s", left)
 	}
 }

@@ -6,55 +6,27 @@
 package crash
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
+
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 // program is the program under test, which TestMain builds.
-var program string
+var program process.Program
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (status int) {
-	dir, err := os.MkdirTemp("", "coffer-crash-*")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "coffer")
-	out, err := exec.Command("go", "build", "-o", program, "../../cmd/coffer").CombinedOutput()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-		return 1
-	}
-	// A process of another user must be able to run it.
-	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(program, 0o755)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(process.Main(m, func(p process.Program) { program = p }))
 }
 
-// seed is that of the environment, or a new one. It is in the test's output.
-func seed(t *testing.T) uint64 {
+// loggedIn is a client of a server with a registry token.
+func loggedIn(t *testing.T, s *process.Server) *client.Client {
 	t.Helper()
-	s := uint64(time.Now().UnixNano())
-	if text := os.Getenv("COFFER_TEST_SEED"); text != "" {
-		var err error
-		if s, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("COFFER_TEST_SEED: %v", err)
-		}
+	c := client.New(s.URL)
+	t.Cleanup(c.Close)
+	if err := c.Login(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("COFFER_TEST_SEED=%d", s)
-	return s
+	return c
 }
-
-// long reports whether more rounds than usual are wanted.
-func long() bool { return os.Getenv("COFFER_TEST_LONG") != "" }

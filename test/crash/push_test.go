@@ -4,77 +4,75 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
+
+	"github.com/coffer-registry/coffer/test/client"
 )
 
 // pushBlobs pushes what an image refers to. done means that all is there; otherwise ok reports whether the server still
 // answers, as step does.
-func (w *worker) pushBlobs(ctx context.Context, repository string, i *image) (ok, done bool) {
-	for _, b := range i.blobs {
+func (w *worker) pushBlobs(ctx context.Context, repository string, i *client.Image) (ok, done bool) {
+	for _, b := range i.Blobs {
 		a, err := w.pushBlob(ctx, repository, b)
 		if err == nil && w.mayVanish(a) {
 			return true, false
 		}
-		if err != nil || a.status >= 300 && a.code() != "LayerAlreadyExistsException" {
-			return w.failed("push a layer of "+fmt.Sprint(len(b.bytes))+" bytes to "+repository, a, err), false
+		if err != nil || a.Status >= 300 && a.Code() != "LayerAlreadyExistsException" {
+			return w.failed("push a layer of "+fmt.Sprint(len(b.Bytes))+" bytes to "+repository, a, err), false
 		}
 	}
 	return true, true
 }
 
 // pushBlob pushes a layer in one of the ways that clients do. The answer is the last one.
-func (w *worker) pushBlob(ctx context.Context, repository string, b blob) (answer, error) {
+func (w *worker) pushBlob(ctx context.Context, repository string, b client.Blob) (client.Answer, error) {
 	if w.r.IntN(2) == 0 {
-		a, err := w.c.v2(ctx, http.MethodHead, repository+"/blobs/"+b.digest, nil)
-		if err != nil || a.status == http.StatusOK {
+		a, err := w.c.V2(ctx, http.MethodHead, repository+"/blobs/"+b.Digest, nil)
+		if err != nil || a.Status == http.StatusOK {
 			return a, err
 		}
 	}
 	switch w.r.IntN(5) {
 	case 0:
-		return w.c.v2(ctx, http.MethodPost, repository+"/blobs/uploads/?digest="+b.digest, b.bytes)
+		return w.c.V2(ctx, http.MethodPost, repository+"/blobs/uploads/?digest="+b.Digest, b.Bytes)
 	case 1:
 		return w.mount(ctx, repository, b)
 	case 2:
 		return w.pushParts(ctx, repository, b)
 	}
-	a, err := w.c.v2(ctx, http.MethodPost, repository+"/blobs/uploads/", nil)
-	if err != nil || a.status != http.StatusAccepted {
+	a, err := w.c.V2(ctx, http.MethodPost, repository+"/blobs/uploads/", nil)
+	if err != nil || a.Status != http.StatusAccepted {
 		return a, err
 	}
-	return w.pushChunks(ctx, location(a), b)
+	return w.pushChunks(ctx, a.Location(), b)
 }
 
-// location is where an upload goes on, below /v2/.
-func location(a answer) string { return strings.TrimPrefix(a.header.Get("Location"), "/v2/") }
-
 // mount takes a layer from a repository of anybody's, which may be about to vanish, or uploads it.
-func (w *worker) mount(ctx context.Context, repository string, b blob) (answer, error) {
+func (w *worker) mount(ctx context.Context, repository string, b client.Blob) (client.Answer, error) {
 	other := w.names[w.r.IntN(len(w.names))]
 	from := []string{other + "/own", other + "/temporary", sharedRepositories[0], sharedRepositories[1]}[w.r.IntN(4)]
-	a, err := w.c.v2(ctx, http.MethodPost, repository+"/blobs/uploads/?mount="+b.digest+"&from="+from, nil)
-	if err != nil || a.status != http.StatusAccepted {
+	a, err := w.c.V2(ctx, http.MethodPost, repository+"/blobs/uploads/?mount="+b.Digest+"&from="+from, nil)
+	if err != nil || a.Status != http.StatusAccepted {
 		return a, err
 	}
-	return w.pushChunks(ctx, location(a), b)
+	return w.pushChunks(ctx, a.Location(), b)
 }
 
 // pushChunks sends a layer to an upload in up to four chunks, of which the last may come with the request that ends it.
-func (w *worker) pushChunks(ctx context.Context, upload string, b blob) (answer, error) {
-	cuts := w.cut(len(b.bytes))
-	last := b.bytes
+func (w *worker) pushChunks(ctx context.Context, upload string, b client.Blob) (client.Answer, error) {
+	cuts := w.cut(len(b.Bytes))
+	last := b.Bytes
 	for i, cut := range cuts {
 		if i == len(cuts)-1 && w.r.IntN(2) == 0 {
-			last = b.bytes[cut.first : cut.last+1]
+			last = b.Bytes[cut.first : cut.last+1]
 			break
 		}
 		last = nil
-		a, err := w.c.v2(ctx, http.MethodPatch, upload, b.bytes[cut.first:cut.last+1], "Content-Range", fmt.Sprintf("%d-%d", cut.first, cut.last))
-		if err != nil || a.status != http.StatusAccepted {
+		a, err := w.c.V2(ctx, http.MethodPatch, upload, b.Bytes[cut.first:cut.last+1], "Content-Range", fmt.Sprintf("%d-%d", cut.first, cut.last))
+		if err != nil || a.Status != http.StatusAccepted {
 			return a, err
 		}
 	}
-	return w.c.v2(ctx, http.MethodPut, upload+"?digest="+b.digest, last)
+	return w.c.V2(ctx, http.MethodPut, upload+"?digest="+b.Digest, last)
 }
 
 // span is a run of bytes from first to last.
@@ -94,18 +92,18 @@ func (w *worker) cut(size int) []span {
 }
 
 // pushParts sends a layer with the operations of the API.
-func (w *worker) pushParts(ctx context.Context, repository string, b blob) (answer, error) {
+func (w *worker) pushParts(ctx context.Context, repository string, b client.Blob) (client.Answer, error) {
 	var out struct{ UploadID string }
-	a, err := w.c.ecr(ctx, "InitiateLayerUpload", map[string]any{"repositoryName": repository}, &out)
-	if err != nil || a.status != http.StatusOK {
+	a, err := w.c.ECR(ctx, "InitiateLayerUpload", map[string]any{"repositoryName": repository}, &out)
+	if err != nil || a.Status != http.StatusOK {
 		return a, err
 	}
-	for _, cut := range w.cut(len(b.bytes)) {
-		a, err := w.c.ecr(ctx, "UploadLayerPart", map[string]any{"repositoryName": repository, "uploadId": out.UploadID,
-			"partFirstByte": cut.first, "partLastByte": cut.last, "layerPartBlob": b.bytes[cut.first : cut.last+1]}, nil)
-		if err != nil || a.status != http.StatusOK {
+	for _, cut := range w.cut(len(b.Bytes)) {
+		a, err := w.c.ECR(ctx, "UploadLayerPart", map[string]any{"repositoryName": repository, "uploadId": out.UploadID,
+			"partFirstByte": cut.first, "partLastByte": cut.last, "layerPartBlob": b.Bytes[cut.first : cut.last+1]}, nil)
+		if err != nil || a.Status != http.StatusOK {
 			return a, err
 		}
 	}
-	return w.c.ecr(ctx, "CompleteLayerUpload", map[string]any{"repositoryName": repository, "uploadId": out.UploadID, "layerDigests": []string{b.digest}}, nil)
+	return w.c.ECR(ctx, "CompleteLayerUpload", map[string]any{"repositoryName": repository, "uploadId": out.UploadID, "layerDigests": []string{b.Digest}}, nil)
 }

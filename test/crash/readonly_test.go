@@ -7,6 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 // nobody is a user without rights.
@@ -15,10 +18,10 @@ const nobody = 65534
 // filled makes a data folder with something in it.
 func filled(t *testing.T, data string) {
 	t.Helper()
-	s := start(t, data)
+	s := program.Start(t, data)
 	c := loggedIn(t, s)
-	must(t, http.StatusOK)(c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
-	if status := s.stop(t); status != 0 {
+	client.Must(t, http.StatusOK)(c.ECR(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
+	if status := s.Stop(t); status != 0 {
 		t.Fatalf("the server ended with %d", status)
 	}
 }
@@ -33,11 +36,11 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("file system", func(t *testing.T) {
-		refusal(t, launch(t, command(serveArgs(mounted)...)), "read-only file system")
+		process.Refusal(t, process.Launch(t, program.Command(process.ServeArgs(mounted)...)), "read-only file system")
 		// What isn't there can't be made either.
-		refusal(t, launch(t, command(serveArgs(filepath.Join(mounted, "new"))...)), "read-only file system")
+		process.Refusal(t, process.Launch(t, program.Command(process.ServeArgs(filepath.Join(mounted, "new"))...)), "read-only file system")
 		for _, args := range [][]string{{"fsck"}, {"audit", "tail"}} {
-			stdout, stderr, status := coffer(append(args, "--data", mounted)...)
+			stdout, stderr, status := program.Run(append(args, "--data", mounted)...)
 			if status != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "read-only file system") || stdout != "" {
 				t.Errorf("%q ended with %d:\n%s%s", args, status, stdout, stderr)
 			}
@@ -55,9 +58,9 @@ func TestReadOnly(t *testing.T) {
 			}
 		}
 		for _, folder := range []string{foreign, filepath.Join(foreign, "new")} {
-			cmd := command(serveArgs(folder)...)
+			cmd := program.Command(process.ServeArgs(folder)...)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-			refusal(t, launch(t, cmd), "permission denied")
+			process.Refusal(t, process.Launch(t, cmd), "permission denied")
 		}
 		if entries, err := os.ReadDir(foreign); err != nil || len(entries) > 0 {
 			t.Errorf("it left %v, %v", entries, err)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/coffer-registry/coffer/test/client"
 )
 
 // TestKilledBeforeRecording is about one instant that random ones seldom hit: the bytes of a layer are complete and
@@ -24,31 +26,31 @@ func TestKilledBeforeRecording(t *testing.T) {
 		{"less than a chunk", 1000}, {"a chunk", 64 << 10}, {"a byte more", 64<<10 + 1}, {"several chunks", 421_052},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			killedBeforeRecording(t, randomBlob(rand.New(rand.NewPCG(1, uint64(test.size))), test.size))
+			killedBeforeRecording(t, client.RandomBlob(rand.New(rand.NewPCG(1, uint64(test.size))), test.size))
 		})
 	}
 }
 
-func killedBeforeRecording(t *testing.T, b blob) {
+func killedBeforeRecording(t *testing.T, b client.Blob) {
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
-	s := start(t, before)
+	s := program.Start(t, before)
 	c := loggedIn(t, s)
-	must(t, http.StatusOK)(c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
-	upload := location(must(t, http.StatusAccepted)(c.v2(t.Context(), http.MethodPost, "team/app/blobs/uploads/", nil)))
-	for _, part := range [][]byte{b.bytes[:len(b.bytes)/2], b.bytes[len(b.bytes)/2:]} {
-		must(t, http.StatusAccepted)(c.v2(t.Context(), http.MethodPatch, upload, part))
+	client.Must(t, http.StatusOK)(c.ECR(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
+	upload := client.Must(t, http.StatusAccepted)(c.V2(t.Context(), http.MethodPost, "team/app/blobs/uploads/", nil)).Location()
+	for _, part := range [][]byte{b.Bytes[:len(b.Bytes)/2], b.Bytes[len(b.Bytes)/2:]} {
+		client.Must(t, http.StatusAccepted)(c.V2(t.Context(), http.MethodPatch, upload, part))
 	}
-	s.kill()
+	s.Kill()
 	if out, err := exec.Command("cp", "-a", before, after).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 
 	// One server completes the upload, and what it made of the bytes goes to where the other finds them unrecorded.
-	s = start(t, after)
-	c.url = s.url
-	must(t, http.StatusCreated)(c.v2(t.Context(), http.MethodPut, upload+"?digest="+b.digest, nil))
-	s.kill()
+	s = program.Start(t, after)
+	c.URL = s.URL
+	client.Must(t, http.StatusCreated)(c.V2(t.Context(), http.MethodPut, upload+"?digest="+b.Digest, nil))
+	s.Kill()
 	objects, err := filepath.Glob(filepath.Join(after, "blobs", "*", "*"))
 	if err != nil || len(objects) != 1 {
 		t.Fatalf("objects: %q, %v", objects, err)
@@ -58,17 +60,17 @@ func killedBeforeRecording(t *testing.T, b blob) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(object), 0o700), os.Rename(objects[0], object), os.RemoveAll(object+".part")); err != nil {
 		t.Fatal(err)
 	}
-	fsck(t, before)
+	program.Fsck(t, "--data", before)
 
-	s = start(t, before)
-	c.url = s.url
-	if a := must(t, http.StatusNoContent)(c.v2(t.Context(), http.MethodGet, upload, nil)); a.header.Get("Range") != "0-"+strconv.Itoa(len(b.bytes)-1) {
-		t.Errorf("the upload is at %s of %d bytes", a.header.Get("Range"), len(b.bytes))
+	s = program.Start(t, before)
+	c.URL = s.URL
+	if a := client.Must(t, http.StatusNoContent)(c.V2(t.Context(), http.MethodGet, upload, nil)); a.Header.Get("Range") != "0-"+strconv.Itoa(len(b.Bytes)-1) {
+		t.Errorf("the upload is at %s of %d bytes", a.Header.Get("Range"), len(b.Bytes))
 	}
-	must(t, http.StatusCreated)(c.v2(t.Context(), http.MethodPut, upload+"?digest="+b.digest, nil))
-	if a := must(t, http.StatusOK)(c.v2(t.Context(), http.MethodGet, "team/app/blobs/"+b.digest, nil)); !bytes.Equal(a.body, b.bytes) {
-		t.Errorf("the layer has %d other bytes", len(a.body))
+	client.Must(t, http.StatusCreated)(c.V2(t.Context(), http.MethodPut, upload+"?digest="+b.Digest, nil))
+	if a := client.Must(t, http.StatusOK)(c.V2(t.Context(), http.MethodGet, "team/app/blobs/"+b.Digest, nil)); !bytes.Equal(a.Body, b.Bytes) {
+		t.Errorf("the layer has %d other bytes", len(a.Body))
 	}
-	s.kill()
-	fsck(t, before)
+	s.Kill()
+	program.Fsck(t, "--data", before)
 }

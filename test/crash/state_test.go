@@ -1,10 +1,14 @@
 package crash
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/coffer-registry/coffer/test/client"
+)
 
 // contents is what one worker keeps in one repository: its images by digest, and the digests by its tags.
 type contents struct {
-	images map[string]*image
+	images map[string]*client.Image
 	tags   map[string]string
 }
 
@@ -23,7 +27,7 @@ func (s state) clone() state {
 // with is the state after repository was made.
 func (s state) with(repository string) state {
 	next := s.clone()
-	next[repository] = contents{map[string]*image{}, map[string]string{}}
+	next[repository] = contents{map[string]*client.Image{}, map[string]string{}}
 	return next
 }
 
@@ -35,11 +39,11 @@ func (s state) without(repository string) state {
 }
 
 // pushed is the state after an image was pushed, with a tag or without.
-func (s state) pushed(repository string, i *image, tag string) state {
+func (s state) pushed(repository string, i *client.Image, tag string) state {
 	next := s.clone()
-	next[repository].images[i.digest] = i
+	next[repository].images[i.Digest] = i
 	if tag != "" {
-		next[repository].tags[tag] = i.digest
+		next[repository].tags[tag] = i.Digest
 	}
 	return next
 }
@@ -47,8 +51,8 @@ func (s state) pushed(repository string, i *image, tag string) state {
 // indexed reports whether an index of the repository refers to an image, which then can't be deleted.
 func (s state) indexed(repository, digest string) bool {
 	for _, i := range s[repository].images {
-		for _, c := range i.children {
-			if c.digest == digest {
+		for _, c := range i.Children {
+			if c.Digest == digest {
 				return true
 			}
 		}

@@ -13,36 +13,33 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/coffer-registry/coffer/test/client"
+	"github.com/coffer-registry/coffer/test/process"
 )
 
 // slowPush is a push whose bytes come when the test wants.
 type slowPush struct {
 	feed   *io.PipeWriter
-	answer chan answer
+	answer chan client.Answer
 	err    chan error
 }
 
 // beginPush begins to push a layer and returns when the server has begun to read it.
-func beginPush(ctx context.Context, c *client, path string, size int) *slowPush {
+func beginPush(ctx context.Context, c *client.Client, path string, size int) *slowPush {
 	r, feed := io.Pipe()
-	p := &slowPush{feed: feed, answer: make(chan answer, 1), err: make(chan error, 1)}
+	p := &slowPush{feed: feed, answer: make(chan client.Answer, 1), err: make(chan error, 1)}
 	reading := make(chan struct{})
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { close(reading) }})
-	c.http.Transport.(*http.Transport).ExpectContinueTimeout = patience
+	c.HTTP.Transport.(*http.Transport).ExpectContinueTimeout = process.Patience
 	go func() {
 		// A known length keeps the server from taking a body that ends early for the whole.
-		a, err := c.v2Body(ctx, http.MethodPost, path, sized{r, size}, "Expect", "100-continue")
+		a, err := c.V2Body(ctx, http.MethodPost, path, client.Sized{Reader: r, Size: size}, "Expect", "100-continue")
 		p.answer <- a
 		p.err <- err
 	}()
 	<-reading
 	return p
-}
-
-// sized is a body whose length is known.
-type sized struct {
-	io.Reader
-	size int
 }
 
 // TestStopDrains tells a server to stop in the middle of a push: it takes no more connections, takes the rest of the push,
@@ -52,25 +49,25 @@ func TestStopDrains(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
 			s, c, b := serving(t, data)
-			push := beginPush(t.Context(), c, "team/app/blobs/uploads/?digest="+b.digest, len(b.bytes))
-			if _, err := push.feed.Write(b.bytes[:len(b.bytes)/2]); err != nil {
+			push := beginPush(t.Context(), c, "team/app/blobs/uploads/?digest="+b.Digest, len(b.Bytes))
+			if _, err := push.feed.Write(b.Bytes[:len(b.Bytes)/2]); err != nil {
 				t.Fatal(err)
 			}
-			s.cmd.Process.Signal(signal)
-			s.await(t, "stopping; requests under way may finish")
+			s.Command.Process.Signal(signal)
+			s.Await(t, "stopping; requests under way may finish")
 			awaitRefusal(t, s)
-			if _, err := io.Copy(push.feed, bytes.NewReader(b.bytes[len(b.bytes)/2:])); err != nil {
+			if _, err := io.Copy(push.feed, bytes.NewReader(b.Bytes[len(b.Bytes)/2:])); err != nil {
 				t.Fatal(err)
 			}
 			push.feed.Close()
-			must(t, http.StatusCreated)(<-push.answer, <-push.err)
-			if status := s.wait(t); status != 0 || len(s.errors()) > 0 {
-				t.Errorf("it ended with %d:\n%s", status, s.tail())
+			client.Must(t, http.StatusCreated)(<-push.answer, <-push.err)
+			if status := s.Wait(t); status != 0 || len(s.Errors()) > 0 {
+				t.Errorf("it ended with %d:\n%s", status, s.Tail())
 			}
-			fsck(t, data)
-			checkTrail(t, data, c.acknowledged(), c.requests.Load())
-			c.url = start(t, data).url
-			if err := c.pullBlob(t.Context(), "team/app", b); err != nil {
+			program.Fsck(t, "--data", data)
+			program.CheckTrail(t, c.Acknowledged(), c.Requests(), "--data", data)
+			c.URL = program.Start(t, data).URL
+			if err := c.PullBlob(t.Context(), "team/app", b); err != nil {
 				t.Error(err)
 			}
 		})
@@ -78,19 +75,19 @@ func TestStopDrains(t *testing.T) {
 }
 
 // serving starts a server with a repository, and makes a layer for it.
-func serving(t *testing.T, data string) (*server, *client, blob) {
+func serving(t *testing.T, data string) (*process.Server, *client.Client, client.Blob) {
 	t.Helper()
-	s := start(t, data)
+	s := program.Start(t, data)
 	c := loggedIn(t, s)
-	must(t, http.StatusOK)(c.ecr(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
-	return s, c, randomBlob(rand.New(rand.NewPCG(1, 1)), 2<<20)
+	client.Must(t, http.StatusOK)(c.ECR(t.Context(), "CreateRepository", map[string]any{"repositoryName": "team/app"}, nil))
+	return s, c, client.RandomBlob(rand.New(rand.NewPCG(1, 1)), 2<<20)
 }
 
 // awaitRefusal waits until the server takes no more connections, which is a moment after it says that it stops.
-func awaitRefusal(t *testing.T, s *server) {
+func awaitRefusal(t *testing.T, s *process.Server) {
 	t.Helper()
-	for limit := time.Now().Add(patience); ; {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	for limit := time.Now().Add(process.Patience); ; {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 		if err != nil {
 			return
 		}
@@ -105,16 +102,16 @@ func awaitRefusal(t *testing.T, s *server) {
 func TestSecondSignal(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s, c, b := serving(t, data)
-	push := beginPush(t.Context(), c, "team/app/blobs/uploads/?digest="+b.digest, len(b.bytes))
-	if _, err := push.feed.Write(b.bytes[:len(b.bytes)/2]); err != nil {
+	push := beginPush(t.Context(), c, "team/app/blobs/uploads/?digest="+b.Digest, len(b.Bytes))
+	if _, err := push.feed.Write(b.Bytes[:len(b.Bytes)/2]); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	s.await(t, "stopping; requests under way may finish")
+	s.Command.Process.Signal(syscall.SIGTERM)
+	s.Await(t, "stopping; requests under way may finish")
 	awaitRefusal(t, s)
 	began := time.Now()
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	if status := s.wait(t); status != -1 || s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+	s.Command.Process.Signal(syscall.SIGTERM)
+	if status := s.Wait(t); status != -1 || s.Command.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("it ended with %d", status)
 	}
 	if took := time.Since(began); took > 10*time.Second {
@@ -124,6 +121,6 @@ func TestSecondSignal(t *testing.T) {
 	if a := <-push.answer; <-push.err == nil {
 		t.Errorf("the push was answered: %v", a)
 	}
-	fsck(t, data)
-	checkTrail(t, data, c.acknowledged(), c.requests.Load())
+	program.Fsck(t, "--data", data)
+	program.CheckTrail(t, c.Acknowledged(), c.Requests(), "--data", data)
 }

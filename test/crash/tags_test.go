@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/coffer-registry/coffer/test/client"
 )
 
 // register is the history of one tag, for those who read it while it moves: what they see is never older than what was
@@ -63,21 +65,21 @@ func (r *register) since(acked int) []string {
 }
 
 // readTags reads the workers' moving tags until the server is gone: none goes back.
-func readTags(ctx context.Context, w *world, c *client, workers []*worker, r *rand.Rand) {
+func readTags(ctx context.Context, w *world, c *client.Client, workers []*worker, r *rand.Rand) {
 	for {
 		owner := workers[r.IntN(len(workers))]
 		from := owner.latest.acknowledged()
-		a, err := c.v2(ctx, http.MethodHead, sharedRepositories[0]+"/manifests/"+latestTag(owner.name), nil)
+		a, err := c.V2(ctx, http.MethodHead, sharedRepositories[0]+"/manifests/"+latestTag(owner.name), nil)
 		if err != nil {
 			if !w.killed.Load() {
 				w.t.Errorf("read a tag: %v", err)
 			}
 			return
 		}
-		digest := a.header.Get("Docker-Content-Digest")
-		if a.status == http.StatusNotFound {
+		digest := a.Header.Get("Docker-Content-Digest")
+		if a.Status == http.StatusNotFound {
 			digest = ""
-		} else if a.status != http.StatusOK {
+		} else if a.Status != http.StatusOK {
 			w.t.Errorf("read a tag: %v", a)
 		}
 		if possible := owner.latest.since(from); !slices.Contains(possible, digest) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/coffer-registry/coffer/test/client"
 )
 
 // Repositories that all workers push into. In the one that is fixed, tags are immutable.
@@ -21,7 +23,7 @@ var (
 // world is what the workers have in common.
 type world struct {
 	t      *testing.T
-	common []blob
+	common []client.Blob
 	fixed  fixedTags
 	// turn numbers the immutable tag that the workers push at the moment.
 	turn  atomic.Int64
@@ -40,7 +42,7 @@ type worker struct {
 	*world
 	name  string
 	r     *rand.Rand
-	c     *client
+	c     *client.Client
 	count int
 
 	// state is what was acknowledged. pending is what the request under way would make of it, nil if there is none.
@@ -103,7 +105,7 @@ func (w *worker) repository() string {
 }
 
 // failed notes that an answer did not come, or was none that may come.
-func (w *worker) failed(what string, a answer, err error) bool {
+func (w *worker) failed(what string, a client.Answer, err error) bool {
 	if err == nil {
 		w.t.Errorf("%s: %s: %v", w.name, what, a)
 	} else if !w.killed.Load() {
@@ -113,11 +115,11 @@ func (w *worker) failed(what string, a answer, err error) bool {
 }
 
 // mayVanish reports whether an answer says that what was uploaded was swept, and may have been.
-func (w *worker) mayVanish(a answer) bool {
+func (w *worker) mayVanish(a client.Answer) bool {
 	if !w.sweeping.Load() {
 		return false
 	}
-	switch a.code() {
+	switch a.Code() {
 	case "BLOB_UPLOAD_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "UploadNotFoundException", "LayersNotFoundException":
 		w.vanished.Add(1)
 		return true
@@ -127,7 +129,7 @@ func (w *worker) mayVanish(a answer) bool {
 
 // change sends a request that turns the worker's state into next. It is over when the answer has come; if none comes,
 // both states are possible.
-func (w *worker) change(next state, send func() (answer, error)) (answer, error) {
+func (w *worker) change(next state, send func() (client.Answer, error)) (client.Answer, error) {
 	w.pending = next
 	w.latest.issue(next.latest(w.name))
 	a, err := send()
@@ -135,7 +137,7 @@ func (w *worker) change(next state, send func() (answer, error)) (answer, error)
 		return a, err
 	}
 	w.pending = nil
-	if a.status < 300 {
+	if a.Status < 300 {
 		w.changes.Add(1)
 		w.state = next
 		w.latest.acknowledge()
@@ -146,10 +148,10 @@ func (w *worker) change(next state, send func() (answer, error)) (answer, error)
 }
 
 func (w *worker) create(ctx context.Context, repository string) bool {
-	a, err := w.change(w.state.with(repository), func() (answer, error) {
-		return w.c.ecr(ctx, "CreateRepository", map[string]any{"repositoryName": repository}, nil)
+	a, err := w.change(w.state.with(repository), func() (client.Answer, error) {
+		return w.c.ECR(ctx, "CreateRepository", map[string]any{"repositoryName": repository}, nil)
 	})
-	if err != nil || a.status != http.StatusOK {
+	if err != nil || a.Status != http.StatusOK {
 		return w.failed("create "+repository, a, err)
 	}
 	return true
@@ -157,10 +159,10 @@ func (w *worker) create(ctx context.Context, repository string) bool {
 
 func (w *worker) deleteRepository(ctx context.Context, repository string) bool {
 	before := w.state
-	a, err := w.change(w.state.without(repository), func() (answer, error) {
-		return w.c.ecr(ctx, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true}, nil)
+	a, err := w.change(w.state.without(repository), func() (client.Answer, error) {
+		return w.c.ECR(ctx, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true}, nil)
 	})
-	if err != nil || a.status != http.StatusOK {
+	if err != nil || a.Status != http.StatusOK {
 		return w.failed("delete "+repository, a, err)
 	}
 	w.forget(before)
@@ -193,16 +195,16 @@ func (w *worker) newName() string {
 }
 
 // draw makes an image of common layers and new ones.
-func (w *worker) draw() *image {
-	var layers []blob
+func (w *worker) draw() *client.Image {
+	var layers []client.Blob
 	for range 1 + w.r.IntN(3) {
 		if w.r.IntN(2) == 0 {
 			layers = append(layers, w.common[w.r.IntN(len(w.common))])
 		} else {
-			layers = append(layers, randomBlob(w.r, layerSize(w.r)))
+			layers = append(layers, client.RandomBlob(w.r, client.LayerSize(w.r)))
 		}
 	}
-	return newImage(w.newName(), layers)
+	return client.NewImage(w.newName(), layers)
 }
 
 func (w *worker) push(ctx context.Context, repository string) bool {
@@ -218,34 +220,34 @@ func (w *worker) push(ctx context.Context, repository string) bool {
 }
 
 // put pushes a manifest, by either protocol.
-func (w *worker) put(ctx context.Context, repository string, i *image, tag string) bool {
-	a, err := w.change(w.state.pushed(repository, i, tag), func() (answer, error) { return w.sendManifest(ctx, repository, i, tag) })
+func (w *worker) put(ctx context.Context, repository string, i *client.Image, tag string) bool {
+	a, err := w.change(w.state.pushed(repository, i, tag), func() (client.Answer, error) { return w.sendManifest(ctx, repository, i, tag) })
 	if err == nil && w.mayVanish(a) {
 		return true
 	}
-	if err != nil || a.status >= 300 && a.code() != "ImageAlreadyExistsException" {
+	if err != nil || a.Status >= 300 && a.Code() != "ImageAlreadyExistsException" {
 		return w.failed("push "+repository+":"+tag, a, err)
 	}
 	return true
 }
 
-func (w *worker) sendManifest(ctx context.Context, repository string, i *image, tag string) (answer, error) {
+func (w *worker) sendManifest(ctx context.Context, repository string, i *client.Image, tag string) (client.Answer, error) {
 	if w.r.IntN(3) == 0 {
-		in := map[string]any{"repositoryName": repository, "imageManifest": string(i.manifest), "imageManifestMediaType": i.mediaType}
+		in := map[string]any{"repositoryName": repository, "imageManifest": string(i.Manifest), "imageManifestMediaType": i.MediaType}
 		if tag != "" {
 			in["imageTag"] = tag
 		}
-		return w.c.ecr(ctx, "PutImage", in, nil)
+		return w.c.ECR(ctx, "PutImage", in, nil)
 	}
 	reference := tag
 	if tag == "" {
-		reference = i.digest
+		reference = i.Digest
 	}
-	return w.c.v2(ctx, http.MethodPut, repository+"/manifests/"+reference, i.manifest, "Content-Type", i.mediaType)
+	return w.c.V2(ctx, http.MethodPut, repository+"/manifests/"+reference, i.Manifest, "Content-Type", i.MediaType)
 }
 
 // any draws an image of a repository that has some.
-func (w *worker) any(repository string) *image {
+func (w *worker) any(repository string) *client.Image {
 	digests := slices.Sorted(maps.Keys(w.state[repository].images))
 	return w.state[repository].images[digests[w.r.IntN(len(digests))]]
 }
@@ -256,16 +258,16 @@ func (w *worker) retag(ctx context.Context, repository string) bool {
 }
 
 func (w *worker) index(ctx context.Context, repository string) bool {
-	var children []*image
+	var children []*client.Image
 	for range 1 + w.r.IntN(2) {
-		if i := w.any(repository); i.children == nil && !slices.Contains(children, i) {
+		if i := w.any(repository); i.Children == nil && !slices.Contains(children, i) {
 			children = append(children, i)
 		}
 	}
 	if children == nil {
 		return true
 	}
-	return w.put(ctx, repository, newIndex(w.newName(), children), w.newTag(repository))
+	return w.put(ctx, repository, client.NewIndex(w.newName(), children), w.newTag(repository))
 }
 
 // untag deletes a tag, by either protocol.
@@ -281,22 +283,22 @@ func (w *worker) untag(ctx context.Context, repository string) bool {
 
 func (w *worker) delete(ctx context.Context, repository string) bool {
 	i := w.any(repository)
-	next, allowed := w.state.deleted(repository, i.digest)
-	return w.remove(ctx, repository, i.digest, map[string]string{"imageDigest": i.digest}, next, allowed)
+	next, allowed := w.state.deleted(repository, i.Digest)
+	return w.remove(ctx, repository, i.Digest, map[string]string{"imageDigest": i.Digest}, next, allowed)
 }
 
 func (w *worker) remove(ctx context.Context, repository, reference string, id map[string]string, next state, allowed bool) bool {
 	before, byAPI := w.state, w.r.IntN(2) == 0
-	a, err := w.change(next, func() (answer, error) {
+	a, err := w.change(next, func() (client.Answer, error) {
 		if byAPI {
-			return w.c.ecr(ctx, "BatchDeleteImage", map[string]any{"repositoryName": repository, "imageIds": []any{id}}, nil)
+			return w.c.ECR(ctx, "BatchDeleteImage", map[string]any{"repositoryName": repository, "imageIds": []any{id}}, nil)
 		}
-		return w.c.v2(ctx, http.MethodDelete, repository+"/manifests/"+reference, nil)
+		return w.c.V2(ctx, http.MethodDelete, repository+"/manifests/"+reference, nil)
 	})
 	if err != nil {
 		return w.failed("delete "+repository+" "+reference, a, err)
 	}
-	deleted := a.status < 300 && !(byAPI && strings.Contains(string(a.body), "ImageReferencedByManifestList"))
+	deleted := a.Status < 300 && !(byAPI && strings.Contains(string(a.Body), "ImageReferencedByManifestList"))
 	if deleted != allowed {
 		return w.failed(fmt.Sprintf("delete %s %s, which is allowed: %v", repository, reference, allowed), a, nil)
 	}
@@ -307,15 +309,15 @@ func (w *worker) remove(ctx context.Context, repository, reference string, id ma
 // pull pulls an image by one of its tags or its digest, and compares all bytes.
 func (w *worker) pull(ctx context.Context, repository string) bool {
 	i := w.any(repository)
-	references := []string{i.digest}
+	references := []string{i.Digest}
 	for tag, digest := range w.state[repository].tags {
-		if digest == i.digest {
+		if digest == i.Digest {
 			references = append(references, tag)
 		}
 	}
 	slices.Sort(references)
-	if err := w.c.pullImage(ctx, repository, references[w.r.IntN(len(references))], i, map[string]bool{}); err != nil {
-		return w.failed("pull "+repository, answer{}, err)
+	if err := w.c.PullImage(ctx, repository, references[w.r.IntN(len(references))], i, map[string]bool{}); err != nil {
+		return w.failed("pull "+repository, client.Answer{}, err)
 	}
 	return true
 }

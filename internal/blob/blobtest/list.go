@@ -44,7 +44,7 @@ func testList(t *testing.T, opener Opener) {
 	}
 	for _, s := range []blob.Store{s, open()} {
 		all := list(t, s, "")
-		if diff := cmp.Diff(want, all, cmpopts.IgnoreFields(blob.Info{}, "Modified")); diff != "" {
+		if diff := cmp.Diff(want, known(all, want), cmpopts.IgnoreFields(blob.Info{}, "Modified")); diff != "" {
 			t.Error(diff)
 		}
 		for _, info := range all {
@@ -53,11 +53,22 @@ func testList(t *testing.T, opener Opener) {
 			}
 		}
 		for i, key := range keys {
-			if diff := cmp.Diff(want[i+1:], list(t, s, key), cmpopts.IgnoreFields(blob.Info{}, "Modified"), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(want[i+1:], known(list(t, s, key), want[i+1:]), cmpopts.IgnoreFields(blob.Info{}, "Modified"), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("after %s: %s", key, diff)
 			}
 		}
 	}
+}
+
+// known is a list in which the sizes of unfinished uploads that the store doesn't know are as they should be.
+func known(all, want []blob.Info) []blob.Info {
+	all = slices.Clone(all)
+	for i := range min(len(all), len(want)) {
+		if all[i].Partial && all[i].Size == -1 {
+			all[i].Size = want[i].Size
+		}
+	}
+	return all
 }
 
 // testListPages lists from keys that don't exist.

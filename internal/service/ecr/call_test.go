@@ -15,11 +15,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 // call is a call of an operation and its answer: JSON, or for an error its code, a colon and its message. Both are
 // expanded: ${digest:NAME}, ${size:NAME}, ${body:NAME} and ${base64:NAME} speak of the contents of the script, ${now} is

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/coffer-registry/coffer/internal/awsapi"
-	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/ecrtext"
 	"github.com/coffer-registry/coffer/internal/oci"
 	"github.com/coffer-registry/coffer/internal/registry"
@@ -23,10 +22,6 @@ func invalid(field, reason string) *awsapi.Error {
 
 // problem turns an error of the registry into ECR's code and sentence; nil for one that no client can bring about.
 func problem(err error) *awsapi.Error {
-	if errors.Is(err, blob.ErrNoSpace) {
-		return &awsapi.Error{Code: "ServiceUnavailableException", Status: http.StatusServiceUnavailable,
-			Message: "The server can't write to its disk at the moment. Try again later."}
-	}
 	if errors.Is(err, registry.ErrTagsChanged) {
 		// SDKs try again, and are then asked about the tags that there are.
 		return &awsapi.Error{Code: "ServerException", Status: http.StatusInternalServerError, Message: ecrtext.TagsChanged}

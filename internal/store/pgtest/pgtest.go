@@ -273,17 +273,47 @@ func (s *Server) Address() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
 // Database makes an empty database, and returns its URL. It is dropped with the test.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	return s.create(t, "template0")
+}
+
+// Clone makes a copy of a database that nobody is connected to, by its URL, and returns the copy's. It is dropped with the test.
+func (s *Server) Clone(t testing.TB, address string) string {
+	t.Helper()
+	return s.create(t, databaseOf(t, address))
+}
+
+// create makes a copy of a database.
+func (s *Server) create(t testing.TB, template string) string {
+	t.Helper()
 	s.mu.Lock()
 	s.names++
-	name := fmt.Sprintf("test_%d", s.names)
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.names)
 	s.mu.Unlock()
-	s.run(t, "createdb", "--template", "template0", name)
+	s.run(t, "createdb", "--template", template, name)
 	t.Cleanup(func() {
 		if s.running() {
 			s.run(t, "dropdb", "--force", name)
 		}
 	})
 	return s.URL(s.Address(), name)
+}
+
+// databaseOf is the name of the database that a URL leads to.
+func databaseOf(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
+// Files is the folder of a database's tables and indexes, by its URL, with all that was committed in it.
+func (s *Server) Files(t testing.TB, address string) string {
+	t.Helper()
+	s.Query(t, address, "CHECKPOINT")
+	id := s.Query(t, address, "SELECT oid FROM pg_database WHERE datname = current_database()")
+	return filepath.Join(s.data(), "base", id)
 }
 
 // URL is that of a database by way of an address, such as that of a proxy.

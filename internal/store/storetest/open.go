@@ -1,7 +1,12 @@
 package storetest
 
 import (
+	"bytes"
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -29,18 +34,84 @@ func Open(t testing.TB, folder string, o store.Options) *store.DB {
 // addresses are the URLs of the databases that stand for folders.
 var addresses sync.Map
 
+// URL is that of the database of PostgreSQL that stands for a folder. It is made when it is asked for first, and dropped with the test.
+func URL(t testing.TB, folder string) string {
+	t.Helper()
+	if address, ok := addresses.Load(folder); ok {
+		return address.(string)
+	}
+	return stand(t, folder, pgtest.Start(t).Database(t))
+}
+
+func stand(t testing.TB, folder, address string) string {
+	addresses.Store(folder, address)
+	t.Cleanup(func() { addresses.Delete(folder) })
+	return address
+}
+
 // OpenShared opens a database that can be open more than once: one of PostgreSQL that stands for a folder. The caller closes it.
+//
+// With COFFER_TEST_RERUN in the environment, each Update that would be committed runs once more, as it does when others come in its
+// way.
 func OpenShared(t testing.TB, folder string, o store.Options) *store.DB {
 	t.Helper()
-	address, ok := addresses.Load(folder)
-	if !ok {
-		address = pgtest.Start(t).Database(t)
-		addresses.Store(folder, address)
-		t.Cleanup(func() { addresses.Delete(folder) })
+	if o.BeforeCommit == nil && os.Getenv("COFFER_TEST_RERUN") != "" {
+		o.BeforeCommit = func(attempt int) error {
+			if attempt == 0 {
+				return errRerun
+			}
+			return nil
+		}
 	}
-	db, err := store.OpenURL(t.Context(), address.(string), o)
+	db, err := store.OpenURL(t.Context(), URL(t, folder), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return db
+}
+
+var errRerun = errors.New("the test has each transaction run twice")
+
+// Clone copies a folder to one that there isn't yet, and with it the databases in it, which nobody has open.
+func Clone(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.MkdirAll(from, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	addresses.Range(func(folder, address any) bool {
+		if rest, ok := strings.CutPrefix(folder.(string), from); ok && (rest == "" || rest[0] == filepath.Separator) {
+			stand(t, to+rest, pgtest.Start(t).Clone(t, address.(string)))
+		}
+		return true
+	})
+}
+
+// OnDisk reports whether some bytes are in any file of the database of a folder. Those of PostgreSQL are its tables and indexes; its log
+// and its server's memory are not the database's to empty.
+func OnDisk(t testing.TB, folder string, b []byte) (found bool) {
+	t.Helper()
+	if OnPostgreSQL() {
+		folder = pgtest.Start(t).Files(t, URL(t, folder))
+	}
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // PostgreSQL deletes files when it comes to it.
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		found = found || bytes.Contains(text, b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

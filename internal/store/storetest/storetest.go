@@ -38,7 +38,6 @@ func Run(t *testing.T, opener Opener) {
 		{"on commit", testOnCommit},
 		{"touch", testTouch},
 		{"cancelled before", testCancelledBefore},
-		{"cancelled while waiting", testCancelledWaiting},
 		{"cancelled after", testCancelledAfter},
 		{"durable", testDurable},
 		{"closed", testClosed},
@@ -47,6 +46,11 @@ func Run(t *testing.T, opener Opener) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, opener) })
 	}
+}
+
+// RunSerial runs the suite of engines whose Updates wait for one another.
+func RunSerial(t *testing.T, opener Opener) {
+	t.Run("cancelled while waiting", func(t *testing.T) { testCancelledWaiting(t, opener) })
 }
 
 // RunShared runs the suite of engines whose databases several processes use at once.

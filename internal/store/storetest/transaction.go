@@ -324,6 +324,15 @@ func testConstraints(t *testing.T, opener Opener) {
 		}
 	}
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		if err := put(tx, 1, 1); !errors.Is(err, store.ErrUnique) {
+			t.Errorf("error is %v", err)
+		}
+		return errChosen
+	})
+	if err != errChosen {
+		t.Errorf("the function's own error became %v", err)
+	}
+	err = db.Update(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(`INSERT INTO part (item, name) VALUES (1, NULL)`)
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -128,6 +129,18 @@ func testValuesRefused(t *testing.T, opener Opener) {
 			})
 			if err == nil {
 				t.Error("no error")
+			}
+		})
+	}
+	type named string
+	for _, give := range []any{"a\x00b", "a\xffb", named("\x00"), new("\xc3")} {
+		t.Run(fmt.Sprintf("store %T %q", give, give), func(t *testing.T) {
+			err := db.Update(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.Exec(`INSERT INTO item (id, n, name) VALUES (1, 1, $1)`, give)
+				return err
+			})
+			if !errors.Is(err, store.ErrText) {
+				t.Errorf("error %v", err)
 			}
 		})
 	}

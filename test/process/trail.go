@@ -1,4 +1,4 @@
-package crash
+package process
 
 import (
 	"bytes"
@@ -7,11 +7,14 @@ import (
 	"testing"
 )
 
-// checkTrail looks for the record of each acknowledged change among the newest records, of which at most so many can have
-// come since the oldest of the changes. Each change has exactly one.
-func checkTrail(t *testing.T, data string, changed map[string]string, records int64) {
+// MostRecords is how many records of the trail can be looked at.
+const MostRecords = 100_000
+
+// CheckTrail looks for the record of each acknowledged change among the newest records, of which at most so many can have
+// come since the oldest of the changes. Each change has exactly one. flags name the data.
+func (p Program) CheckTrail(t *testing.T, changed map[string]string, records int64, flags ...string) {
 	t.Helper()
-	stdout, stderr, status := coffer("audit", "tail", "--data", data, "-n", strconv.FormatInt(min(records, 100_000), 10))
+	stdout, stderr, status := p.Run(append([]string{"audit", "tail", "-n", strconv.FormatInt(min(records, MostRecords), 10)}, flags...)...)
 	if status != 0 {
 		t.Fatalf("audit tail ended with %d: %s", status, stderr)
 	}

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package blob
+
+func mapped(size int) []byte { return make([]byte, size) }
+
+func unmap([]byte) {}

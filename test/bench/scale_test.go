@@ -1,0 +1,355 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coffer-registry/coffer/internal/blob/s3test"
+	"github.com/coffer-registry/coffer/internal/rootkey"
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
+)
+
+// cluster is an installation: one server with its data in a folder, or replicas that share PostgreSQL and an S3 server.
+type cluster struct {
+	name  string
+	hosts []*host
+	bench *bench
+}
+
+// installation starts replicas; none is the embedded default.
+func installation(t *testing.T, binary string, replicas int) *cluster {
+	t.Helper()
+	c := &cluster{name: "embedded", bench: &bench{}}
+	var more []string
+	if replicas > 0 {
+		c.name = fmt.Sprintf("%d replicas", replicas)
+		s3test.Environment(t)
+		gateway := s3test.Start(t)
+		key := filepath.Join(t.TempDir(), "root-key")
+		if _, err := rootkey.CreateFile(key); err != nil {
+			t.Fatal(err)
+		}
+		database := pgtest.StartOwn(t, pgtest.Options{Disk: true}).Database(t)
+		more = []string{"--database", database, "--blobs", gateway.URL(gateway.Bucket(t)), "--root-key", "file:" + key}
+	}
+	for range max(replicas, 1) {
+		admin, err := freeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &host{bench: c.bench, server: coffer{binary: binary, more: more, admin: admin}, dir: t.TempDir()}
+		if _, err := h.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := h.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		c.hosts = append(c.hosts, h)
+	}
+	return c
+}
+
+// cost is what one operation takes: of the replicas, of all else on the machine but the load generator, and of the database.
+type cost struct {
+	result
+	retries, trips float64 // for each operation
+}
+
+// run does a job by way of all replicas in turns.
+func (c *cluster) run(t *testing.T, j job) cost {
+	t.Helper()
+	conns := make([]*conn, j.clients)
+	for i := range conns {
+		var err error
+		if conns[i], err = c.hosts[i%len(c.hosts)].target.dial(); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].close()
+	}
+	cpu, retries, trips := c.read(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	r, err := spread(ctx, conns, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1200 * time.Millisecond) // what is put off and batched is work all the same
+	cpu2, retries2, trips2 := c.read(t)
+	r.cpu = cpu2 - cpu
+	n := float64(max(r.ops, 1))
+	return cost{r, (retries2 - retries) / n, (trips2 - trips) / n}
+}
+
+// read is the processor time of all replicas, and their counts of transactions that ran again and of round trips to the database.
+func (c *cluster) read(t *testing.T) (cpu time.Duration, retries, trips float64) {
+	t.Helper()
+	for _, h := range c.hosts {
+		at, err := readClocks(h.process.pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpu += at.server
+		response, err := http.Get("http://" + h.server.(coffer).admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		retries += metric(string(body), "coffer_database_retries_total")
+		trips += metric(string(body), "coffer_database_round_trips_total")
+	}
+	return cpu, retries, trips
+}
+
+// metric is the value of a counter in Prometheus's text format, 0 if it isn't there.
+func metric(text, name string) float64 {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, name+"{") || strings.HasPrefix(line, name+" ") {
+			value, _ := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64) // what is no number counts nothing
+			return value
+		}
+	}
+	return 0
+}
+
+// scaleMeasure is a job of the comparison.
+type scaleMeasure struct {
+	name string
+	size int64 // bytes that an operation moves, if its cost is told for these
+	job  func(c *cluster) (job, error)
+}
+
+func scaleMeasures(s scale) []scaleMeasure {
+	big := s.size(256 * mib)
+	pushes := func(clients, ops int, repositories ...string) func(*cluster) (job, error) {
+		return func(c *cluster) (job, error) {
+			jobs := make([]job, len(repositories))
+			for i, name := range repositories {
+				var err error
+				if jobs[i], err = pushJob(c.hosts[0], name, clients, ops); err != nil {
+					return job{}, err
+				}
+			}
+			return job{clients: clients, ops: ops, do: func(conn *conn, i int) error { return jobs[i%len(jobs)].do(conn, i) }}, nil
+		}
+	}
+	large := func(c *cluster) (blob, error) {
+		src, err := newSource(big)
+		if err != nil {
+			return blob{}, err
+		}
+		return src.blob(c.bench.reserve(1))
+	}
+	return []scaleMeasure{
+		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(2000), "bench/r0")},
+		{"— 32 clients, one repository", 0, pushes(32, s.n(2000), "bench/r0")},
+		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(2000), repositories...)},
+		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(2000), repositories...)},
+		{"manifest HEAD by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodHead, s.n(20000)) }},
+		{"manifest GET by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodGet, s.n(20000)) }},
+		{"64 KiB layer pulled, 16 clients", 0, func(c *cluster) (job, error) {
+			src, err := newSource(smallLayer)
+			if err != nil {
+				return job{}, err
+			}
+			b, err := src.blob(c.bench.reserve(1))
+			if err != nil {
+				return job{}, err
+			}
+			if err := pushAndCheck(c.hosts[0], "bench/r0", b); err != nil {
+				return job{}, err
+			}
+			get := c.hosts[0].target.request(nil, "GET", "/v2/bench/r0/blobs/"+b.digest, "", -1)
+			return job{clients: 16, ops: s.n(4000), do: func(conn *conn, _ int) error { return fetch(conn, get, smallLayer) }}, nil
+		}},
+		{formatSize(big) + " push, one client", big, func(c *cluster) (job, error) {
+			b, err := large(c)
+			return job{clients: 1, ops: 1, do: func(conn *conn, _ int) error { return conn.pushBlob("bench/r0", b) }}, err
+		}},
+		{formatSize(big) + " pull, one client", big, func(c *cluster) (job, error) {
+			b, err := large(c)
+			if err != nil {
+				return job{}, err
+			}
+			if err := pushAndCheck(c.hosts[0], "bench/r0", b); err != nil {
+				return job{}, err
+			}
+			get := c.hosts[0].target.request(nil, "GET", "/v2/bench/r0/blobs/"+b.digest, "", -1)
+			return job{clients: 1, ops: 2, do: func(conn *conn, _ int) error { return fetch(conn, get, big) }}, nil
+		}},
+	}
+}
+
+var repositories = []string{"bench/r0", "bench/r1", "bench/r2", "bench/r3", "bench/r4", "bench/r5", "bench/r6", "bench/r7"}
+
+// readJob reads a manifest by its tag.
+func readJob(c *cluster, method string, ops int) (job, error) {
+	push, err := pushJob(c.hosts[0], "bench/r0", 1, 1)
+	if err != nil {
+		return job{}, err
+	}
+	one, err := c.hosts[0].target.dial()
+	if err != nil {
+		return job{}, err
+	}
+	defer one.close()
+	if err := push.do(one, 0); err != nil {
+		return job{}, err
+	}
+	tag := fmt.Sprintf("i%d", c.bench.reserve(1)-1)
+	request := c.hosts[0].target.request(nil, method, "/v2/bench/r0/manifests/"+tag, "", -1)
+	return job{clients: 16, ops: ops, do: func(conn *conn, _ int) error {
+		_, err := conn.send(http.StatusOK, request)
+		return err
+	}}, nil
+}
+
+// pushesAtOnce is how many clients push while memory is measured.
+const pushesAtOnce = 64
+
+// memory is the most that a replica has had resident, in bytes, after it took so many pushes at once.
+func (c *cluster) memory(t *testing.T, size int64) int64 {
+	t.Helper()
+	src, err := newSource(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := c.bench.reserve(pushesAtOnce)
+	conns := make([]*conn, pushesAtOnce)
+	for i := range conns {
+		if conns[i], err = c.hosts[0].target.dial(); err != nil {
+			t.Fatal(err)
+		}
+		defer conns[i].close()
+	}
+	_, err = spread(t.Context(), conns, job{clients: pushesAtOnce, ops: pushesAtOnce, do: func(conn *conn, i int) error {
+		b, err := src.blob(first + uint64(i))
+		if err != nil {
+			return err
+		}
+		return conn.pushBlob("bench/r0", b)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peak, err := peakMemory(c.hosts[0].process.pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peak
+}
+
+const scaleMark = "<!-- bench-scale -->"
+
+// TestScale compares replicas on PostgreSQL and S3 with the embedded default. It takes minutes, so it runs only where the environment names
+// the binary: make bench-scale. COFFER_BENCH_OUT is the document whose section it writes anew, and COFFER_BENCH_RUN a regular expression for
+// the measures to take.
+func TestScale(t *testing.T) {
+	binary := os.Getenv("COFFER_BENCH_SCALE")
+	if binary == "" {
+		t.Skip("make bench-scale runs it")
+	}
+	s := scale{short: testing.Short()}
+	measures := scaleMeasures(s)
+	var clusters []*cluster
+	for replicas := range 4 {
+		c := installation(t, binary, replicas)
+		for _, name := range repositories {
+			if err := c.hosts[0].repository(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		clusters = append(clusters, c)
+	}
+	before, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load, err := loadAverage(string(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "## Replicas on PostgreSQL and S3\n\n`make bench-scale` on %d processors, which the replicas, PostgreSQL, the S3 server (versitygw) and the load share; load before: %.1f. "+
+		"Rates are bound by that and say little; server CPU is that of all replicas, and the ratio is to the embedded default of the same run (goal: ≤ 1.5). "+
+		"Retries and round trips are those of PostgreSQL, for one operation.\n\n", runtime.NumCPU(), load)
+	out.WriteString("| measure | installation | /s | p99 | server CPU each | ratio | retries | round trips |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
+	only := regexp.MustCompile(os.Getenv("COFFER_BENCH_RUN"))
+	for _, m := range measures {
+		if !only.MatchString(m.name) {
+			continue
+		}
+		base := time.Duration(0)
+		for _, c := range clusters {
+			j, err := m.job(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := c.run(t, j)
+			each := got.cpuPerOp()
+			if base == 0 {
+				base = max(each, 1)
+			}
+			line := fmt.Sprintf("| %s | %s | %.1f | %v | %v | %.2f | %.2f | %.1f |\n", m.name, c.name, got.rate(), got.p99.Round(10*time.Microsecond),
+				each.Round(time.Microsecond), float64(each)/float64(base), got.retries, got.trips)
+			out.WriteString(line)
+			t.Log(line)
+		}
+	}
+	size := s.size(64 * mib)
+	fmt.Fprintf(&out, "\nPeak memory of a replica after %d concurrent pushes of %s: %.0f MiB (goal: ≤ 200 MiB).\n", pushesAtOnce, formatSize(size), float64(clusters[1].memory(t, size))/mib)
+	t.Log(out.String())
+	if name := os.Getenv("COFFER_BENCH_OUT"); name != "" {
+		if err := writeSection(name, out.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// writeSection writes the text between the two marks of a document, which get to its end if they aren't there.
+func writeSection(name, text string) error {
+	old, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(old), scaleMark+"\n")
+	after := ""
+	if found {
+		_, after, _ = strings.Cut(rest, scaleMark+"\n")
+	} else {
+		before = strings.TrimRight(before, "\n") + "\n\n"
+	}
+	return os.WriteFile(name, []byte(before+scaleMark+"\n"+text+scaleMark+"\n"+after), 0o644)
+}
+
+func TestWriteSection(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "document.md")
+	if err := os.WriteFile(name, []byte("# Title\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one\n", "two\n"} {
+		if err := writeSection(name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if want := "# Title\n\n" + scaleMark + "\ntwo\n" + scaleMark + "\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+}
