@@ -43,7 +43,10 @@ func (m *moveCommand) flags(to app.Config) string {
 	b.WriteString(" --data " + shellWord(to.Data))
 	for _, f := range []struct{ flag, value string }{{"--database", to.Database}, {"--blobs", to.Blobs}, {"--root-key", to.RootKey}} {
 		if f.value != "" {
-			b.WriteString(" " + f.flag + " " + shellWord(app.PublicPlace(f.value)))
+			if f.flag != "--blobs" { // which never holds a secret, and says nothing without its parameters
+				f.value = app.PublicPlace(f.value)
+			}
+			b.WriteString(" " + f.flag + " " + shellWord(f.value))
 		}
 	}
 	return b.String()
