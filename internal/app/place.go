@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -28,18 +27,6 @@ func openObjects(ctx context.Context, place string) (blob.Store, error) {
 		return s3, nil
 	}
 	return blob.OpenFolder(place)
-}
-
-// below is a place within a place of objects.
-func below(place, name string) (string, error) {
-	if !strings.HasPrefix(place, "s3:") {
-		return filepath.Join(place, name), nil
-	}
-	u, err := url.Parse(place)
-	if err != nil {
-		return "", fmt.Errorf("%s is not of the form s3://BUCKET/PREFIX", PublicPlace(place))
-	}
-	return u.JoinPath(name).String(), nil
 }
 
 // PublicPlace names a place without what may be secret or is of no interest: the password and the parameters of a URL.
