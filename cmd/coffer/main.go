@@ -22,6 +22,7 @@ type commands struct {
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
 	RootKey rootKeyCommand `cmd:"" help:"Make, rotate and show the root key."`
 	Health  healthCommand  `cmd:"" help:"Ask a running server whether it can serve requests."`
+	Move    moveCommand    `cmd:"" help:"Move an installation to another database or object store, or back."`
 	Fsck    fsckCommand    `cmd:"" help:"Check every row against every object and key. The server must not be running."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/coffertest"
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
 )
 
 // scriptCommands are the commands that scripts have beside those of testscript.
@@ -35,6 +36,9 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"sql":            sql,
 	"orphan":         orphan,
 	"lines":          lines,
+	"database":       database,
+	"says":           says,
+	"halfway":        halfway,
 }
 
 // contextKey is the type of keys of a script's values.
@@ -249,4 +253,38 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
 		return err == nil && bytes.Count(text, []byte("\n")) >= number
 	})
+}
+
+// database name makes an empty PostgreSQL database, and sets a variable to its URL.
+func database(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1, 1)
+	t := ts.Value(inTest).(testing.TB)
+	ts.Setenv(args[0], pgtest.Start(t).Database(t))
+}
+
+// says file text waits until a file has a text.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 2, 2)
+	wait(ts, args[0]+" never says "+args[1], func() bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && bytes.Contains(text, []byte(args[1]))
+	})
+}
+
+// halfway leaves the database of $COFFER_DATABASE as a move does that was killed: some rows are there, and it is marked.
+func halfway(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 0, 0)
+	db, err := store.OpenURL(context.Background(), ts.Getenv("COFFER_DATABASE"), store.Options{})
+	ts.Check(err)
+	ts.Check(db.Update(context.Background(), func(tx *store.Tx) error {
+		var id []byte
+		if err := tx.QueryRow(`SELECT value FROM setting WHERE name = 'installation'`).Scan(&id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM image_layer`); err != nil {
+			return err
+		}
+		return store.PutMark(tx, store.MarkIncomplete, &store.Mark{Installation: string(id), What: "coffer move"})
+	}))
+	ts.Check(db.Close())
 }

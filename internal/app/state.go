@@ -52,6 +52,9 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.db, err = openDatabase(ctx, c, store.Options{Clock: o.MachineClock}); err != nil {
 		return err
 	}
+	if err := checkMarks(ctx, c, st.db); err != nil {
+		return err
+	}
 	if o.Now == nil {
 		o.Now = st.db.Now
 	}

@@ -11,6 +11,13 @@ type engine interface {
 	// view and update are those of DB; nested says that the View is made within another transaction.
 	view(ctx context.Context, nested bool, fn func(*Tx) error) error
 	update(ctx context.Context, fn func(*Tx) error) error
+	// snapshot is a view that may take as long as it takes, and is not run again.
+	snapshot(ctx context.Context, fn func(*Tx) error) error
+	// catalogue gives the queries for the columns of all tables, in their order, as table, column and place in the primary key
+	// from 1 on or 0, and for the references between tables, as table and the one that it refers to.
+	catalogue() (columns, references string)
+	// sessions counts the sessions of others in the database.
+	sessions(ctx context.Context) (int64, error)
 	// fresh returns once the subscribers were told of every change that had committed when it was called.
 	fresh(ctx context.Context) error
 	// offset is how far the clock of the database is ahead of this process's.

@@ -63,6 +63,21 @@ func readMigrations(files fs.FS) ([]migration, error) {
 	return list, nil
 }
 
+// upTo leaves out the migrations after one; 0 is none.
+type upTo struct {
+	fs.FS
+	last int64
+}
+
+// Glob lists those that are left.
+func (u upTo) Glob(pattern string) ([]string, error) {
+	names, err := fs.Glob(u.FS, pattern)
+	if u.last > 0 && int(u.last) < len(names) {
+		names = names[:u.last]
+	}
+	return names, err
+}
+
 // oldestPattern finds the line of a migration that only adds to the schema: programs that know no more than the schema it names
 // work on beside it, so that replicas can be brought up to date one by one. What takes something away waits for a later migration,
 // without that line, for when no such program runs any more.

@@ -113,9 +113,12 @@ func openURL(ctx context.Context, address string, o Options, migrations fs.FS) (
 	if err != nil {
 		return nil, fmt.Errorf("the database's URL %w", err)
 	}
+	if o.Application != "" {
+		config.RuntimeParams["application_name"] = o.Application
+	}
 	e := &postgres{config: config, beforeCommit: o.BeforeCommit}
 	db := newDB(e, o)
-	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, migrations) }); err != nil {
+	if err := e.prepare(ctx, func(c *pgConn) error { return migrate(ctx, c, upTo{migrations, o.Schema}) }); err != nil {
 		return nil, e.openError(err)
 	}
 	e.conns.init(connections, e.connect)
@@ -212,6 +215,50 @@ func (e *postgres) view(ctx context.Context, nested bool, fn func(*Tx) error) er
 		from = &e.nested
 	}
 	return e.persist(ctx, patience, func(attempt int) (bool, error) { return e.attempt(ctx, from, beginView, attempt, fn) })
+}
+
+// beginSnapshot waits until there is a state of the database that nobody who commits later can show to be out of order.
+const beginSnapshot = "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE"
+
+// snapshot has a connection of its own, without the limits of the others.
+func (e *postgres) snapshot(ctx context.Context, fn func(*Tx) error) error {
+	c, err := dial(ctx, e.config, &e.queries, 0)
+	if err == nil {
+		defer c.close()
+		err = c.script(`SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0`)
+	}
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", translate(err))
+	}
+	s := &pgTx{c: c, begin: beginSnapshot}
+	tx := &Tx{session: s}
+	defer func() {
+		tx.end()
+		s.rollback()
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.err
+}
+
+// sessions counts those of the same role, which are other servers', unless they go by this one's name.
+func (e *postgres) sessions(ctx context.Context) (n int64, err error) {
+	err = e.view(ctx, false, func(tx *Tx) error {
+		return tx.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user
+			AND backend_type = 'client backend' AND application_name <> current_setting('application_name')`).Scan(&n)
+	})
+	return n, err
+}
+
+func (e *postgres) catalogue() (columns, references string) {
+	return `SELECT CAST(t.relname AS TEXT), CAST(c.attname AS TEXT),
+			coalesce(CAST(array_position(CAST(k.indkey AS SMALLINT[]), c.attnum) AS BIGINT) + 1, 0)
+			FROM pg_class AS t JOIN pg_attribute AS c ON c.attrelid = t.oid LEFT JOIN pg_index AS k ON k.indrelid = t.oid AND k.indisprimary
+			WHERE t.relnamespace = CAST(current_schema() AS regnamespace) AND t.relkind = 'r' AND c.attnum > 0 AND NOT c.attisdropped
+			ORDER BY t.relname, c.attnum`,
+		`SELECT CAST(t.relname AS TEXT), CAST(r.relname AS TEXT) FROM pg_constraint AS f JOIN pg_class AS t ON t.oid = f.conrelid
+			JOIN pg_class AS r ON r.oid = f.confrelid WHERE f.contype = 'f' AND t.relnamespace = CAST(current_schema() AS regnamespace)`
 }
 
 // Between attempts it waits for a random time of at most pauseMin, and twice as long each time, up to pauseMax.

@@ -25,6 +25,10 @@ type Options struct {
 	Readers int
 	// CacheBytes bounds the memory for pages of all connections together. 0 means 32 MiB.
 	CacheBytes int64
+	// Application is the name that the sessions of PostgreSQL have; empty is the URL's, or "coffer".
+	Application string
+	// Schema is the schema that the database is brought to, if it has an older one; 0 is the newest.
+	Schema int64
 	// Clock is the machine's clock; nil is time.Now.
 	Clock func() time.Time
 	// BeforeCommit is of tests. It is called before each commit of PostgreSQL with the number of times that the transaction was
@@ -75,7 +79,7 @@ func Open(ctx context.Context, dir string, o Options) (*DB, error) {
 }
 
 func open(ctx context.Context, dir string, o Options, migrations fs.FS) (*DB, error) {
-	e, err := openSQLite(ctx, dir, o, migrations)
+	e, err := openSQLite(ctx, dir, o, upTo{migrations, o.Schema})
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", dir, err)
 	}
@@ -105,6 +109,16 @@ func (db *DB) Close() error {
 func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return db.engine.view(ctx, ctx.Value(within{}) != nil, fn)
 }
+
+// Snapshot is a View that may take as long as it takes, such as to copy everything, and that is not run again when the connection
+// is lost.
+func (db *DB) Snapshot(ctx context.Context, fn func(*Tx) error) error {
+	return db.engine.snapshot(ctx, fn)
+}
+
+// Sessions counts the sessions that others have in the database: those of the same role with another name; see Options. With
+// SQLite there are none.
+func (db *DB) Sessions(ctx context.Context) (int64, error) { return db.engine.sessions(ctx) }
 
 // nestedReaders is how many connections are kept for Views within transactions. These read little, and begin no View.
 const nestedReaders = 2
