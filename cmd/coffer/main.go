@@ -22,6 +22,8 @@ type commands struct {
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
 	RootKey rootKeyCommand `cmd:"" help:"Make, rotate and show the root key."`
 	Health  healthCommand  `cmd:"" help:"Ask a running server whether it can serve requests."`
+	Backup  backupCommand  `cmd:"" help:"Make, list and verify backups."`
+	Restore restoreCommand `cmd:"" help:"Restore a backup into an empty place."`
 	Move    moveCommand    `cmd:"" help:"Move an installation to another database or object store, or back."`
 	Fsck    fsckCommand    `cmd:"" help:"Check every row against every object and key. The server must not be running."`
 	Version versionCommand `cmd:"" help:"Print the version."`

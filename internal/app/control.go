@@ -55,6 +55,7 @@ func (s *Server) serveControl() error {
 		s.serveAccounts(mux)
 		s.serveRootKey(mux)
 		s.serveMove(mux)
+		s.serveBackup(mux)
 		s.control = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return s.ending }}
 		s.running.Go(func() {
 			if err := s.control.Serve(l); err != http.ErrServerClosed {

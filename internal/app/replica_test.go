@@ -315,3 +315,51 @@ func TestRotateRootKeyOfReplicas(t *testing.T) {
 		t.Errorf("a replica that started later: status %d: %s", got.Status, got.Body)
 	}
 }
+
+// A backup that is made while replicas are pushed to and deleted from is restored in a folder, as a whole.
+func TestBackupOfReplicas(t *testing.T) {
+	s := newShared(t)
+	one := s.replica(t)
+	one.CreateRepository("app")
+	token := one.Token()
+	kept := []byte(strings.Repeat("kept ", 1<<18))
+	one.PushImage(token, "app", "kept", kept)
+	stop := make(chan struct{})
+	var traffic sync.WaitGroup
+	for worker := range 2 {
+		traffic.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				digest, _ := one.PushImage(token, "app", fmt.Sprint("w", worker), bytes.Repeat(fmt.Append(nil, worker, i), 100<<10))
+				one.V2(token, http.MethodDelete, "/v2/app/manifests/"+digest, nil)
+			}
+		})
+	}
+	c := coffertest.Config(t)
+	c.Database, c.Blobs, c.RootKey = s.database, s.blobs, s.rootKey
+	folder := t.TempDir() + "/backups"
+	for range 2 {
+		if _, err := app.MakeBackup(t.Context(), c, app.BackupOptions{Folder: folder, Tell: func(app.Transferred) {}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	traffic.Wait()
+	restored := coffertest.Config(t)
+	restored.RootKey = s.rootKey
+	b, err := app.Restore(t.Context(), restored, app.RestoreOptions{Folder: folder, Say: func(string) {}, Tell: func(app.Transferred) {}})
+	if err != nil || b.Objects == 0 {
+		t.Fatal(b, err)
+	}
+	if _, err := app.Check(t.Context(), restored, func(text string) { t.Error(text) }, func(app.Checked) {}); err != nil {
+		t.Fatal(err)
+	}
+	again := coffertest.Start(t, coffertest.Configure(func(c *app.Config) { c.Data, c.RootKey = restored.Data, restored.RootKey }))
+	if got := again.V2(again.Token(), http.MethodGet, "/v2/app/blobs/"+coffertest.Digest(kept), nil); !bytes.Equal(got.Body, kept) {
+		t.Errorf("status %d, %d bytes", got.Status, len(got.Body))
+	}
+}

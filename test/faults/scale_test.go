@@ -44,7 +44,7 @@ func TestReplicas(t *testing.T) {
 	l.check()
 	l.checkTrail(c.stateOf(c.replicas[0])...)
 	t.Logf("%d starts of replicas, %d requests to the object store were tampered with; fsck: %s", starts, injected, program.Fsck(t, c.stateOf(c.replicas[0])...))
-	if done := len(l.log.Ops()); count < int(duration/(4*time.Second)) || done < 20*int(duration.Seconds()) {
+	if done := len(l.log.Ops()); count < int(duration/(8*time.Second)) || done < 20*int(duration.Seconds()) {
 		t.Errorf("only %d faults and %d requests: too few to find anything", count, done)
 	}
 }
