@@ -22,6 +22,7 @@ type commands struct {
 	Audit   auditCommand   `cmd:"" help:"Read the audit trail."`
 	RootKey rootKeyCommand `cmd:"" help:"Make, rotate and show the root key."`
 	Health  healthCommand  `cmd:"" help:"Ask a running server whether it can serve requests."`
+	Migrate migrateCommand `cmd:"" help:"Look at and change the schema of the database."`
 	Backup  backupCommand  `cmd:"" help:"Make, list and verify backups."`
 	Restore restoreCommand `cmd:"" help:"Restore a backup into an empty place."`
 	Move    moveCommand    `cmd:"" help:"Move an installation to another database or object store, or back."`

@@ -128,8 +128,41 @@ func readSchema(c migrated, list []migration) (Schema, error) {
 // schemaWithOldest is the schema from which on each migration notes its oldest.
 const schemaWithOldest = 8
 
-// usable tells whether a program can use the database once it has made what is pending. The error is ErrNewerSchema.
-func (s Schema) usable() error {
+// ReadSchema finds out how far the schema of a database is, which is PostgreSQL's if address is not empty, and else SQLite's in a folder,
+// whose lock the caller holds. It changes no schema. Errors are those of Open and OpenURL.
+func ReadSchema(ctx context.Context, folder, address string) (s Schema, err error) {
+	list, err := readMigrations(embedded())
+	if err != nil {
+		return s, err
+	}
+	look := func(c migrated) error {
+		s, err = readSchema(c, list)
+		return err
+	}
+	if address == "" {
+		path, err := prepareFolder(folder)
+		if err != nil {
+			return s, err
+		}
+		c, err := connect(path, roleWriter, 0)
+		if err != nil {
+			return s, err
+		}
+		return s, errors.Join(look(c), c.close())
+	}
+	config, _, err := parseURL(address)
+	if err != nil {
+		return s, fmt.Errorf("the database's URL %w", err)
+	}
+	e := &postgres{config: config}
+	if err := e.prepare(ctx, func(c *pgConn) error { return look(c) }); err != nil {
+		return s, e.openError(err)
+	}
+	return s, nil
+}
+
+// Usable tells whether this program can use the database once it has made what is pending. The error is ErrNewerSchema.
+func (s Schema) Usable() error {
 	if s.Have > s.Know && s.Oldest > s.Know {
 		return fmt.Errorf("%w: it has schema %d, and this one knows up to %d", ErrNewerSchema, s.Have, s.Know)
 	}
@@ -147,7 +180,7 @@ func migrate(ctx context.Context, c migrated, files fs.FS) error {
 	if err != nil {
 		return err
 	}
-	if err := s.usable(); err != nil {
+	if err := s.Usable(); err != nil {
 		return err
 	}
 	for _, m := range list[min(s.Have, s.Know):] {
