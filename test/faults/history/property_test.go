@@ -145,8 +145,8 @@ func TestInjected(t *testing.T) {
 					t.Fatalf("nothing found about %v in %v", *op, ops)
 				}
 			})
-			if injected < 10 {
-				t.Errorf("only %d were injected", injected)
+			if injected == 0 { // How many histories take the answer is up to chance.
+				t.Error("none were injected")
 			}
 		})
 	}
