@@ -250,3 +250,22 @@ func TestCheckOfMuch(t *testing.T) {
 		t.Errorf("checked %+v", done)
 	}
 }
+
+// What is pushed while a check goes on isn't taken for a fault.
+func TestCheckBesidePushes(t *testing.T) {
+	e := startEnv(t, t.TempDir(), nil)
+	defer e.stop()
+	app := e.create("app")
+	e.pushImage(app, "v1", "first")
+	pushed := 0
+	_, err := e.Check(t.Context(), func(text string) { t.Error(text) }, func(Checked) {
+		if pushed < 5 {
+			pushed++
+			e.pushImage(app, fmt.Sprint("new", pushed), fmt.Sprint("pushed ", pushed))
+		}
+	})
+	e.must(err)
+	if pushed < 2 {
+		t.Errorf("%d pushed", pushed)
+	}
+}
