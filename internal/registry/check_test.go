@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
@@ -252,20 +253,18 @@ func TestCheckOfMuch(t *testing.T) {
 }
 
 // What is pushed while a check goes on isn't taken for a fault.
-func TestCheckBesidePushes(t *testing.T) {
-	e := startEnv(t, t.TempDir(), nil)
-	defer e.stop()
+func TestCheckBesidePushesfunc TestCheckBesidePushes(t *testing.T) {
+	e := newEnv(t, nil)
 	app := e.create("app")
 	e.pushImage(app, "v1", "first")
-	pushed := 0
-	_, err := e.Check(t.Context(), func(text string) { t.Error(text) }, func(Checked) {
-		if pushed < 5 {
-			pushed++
-			e.pushImage(app, fmt.Sprint("new", pushed), fmt.Sprint("pushed ", pushed))
+	push := sync.OnceFunc(func() {
+		for i := range 8 {
+			e.pushImage(app, fmt.Sprint("new", i), fmt.Sprint("pushed ", i))
 		}
 	})
+	done, err := e.Check(t.Context(), func(text string) { t.Error(text) }, func(Checked) { push() })
 	e.must(err)
-	if pushed < 2 {
-		t.Errorf("%d pushed", pushed)
+	if done.Images < 2 {
+		t.Errorf("%d images were looked at", done.Images)
 	}
 }
