@@ -35,8 +35,8 @@ func trips(t *testing.T, s *coffertest.Server) int {
 	return 0
 }
 
-// The round trips that requests make to the database once all statements are prepared, the shared look at the changes of others and the end of
-// a View, for which nobody waits, included. What is in memory needs the look alone. docs/performance.md lists these figures.
+// The round trips that requests make to the database once all statements are prepared, the shared look at the changes of others
+// included. What is in memory needs the look alone. docs/performance.md lists these figures.
 func TestRoundTrips(t *testing.T) {
 	s := newShared(t).replica(t, coffertest.Configure(func(c *app.Config) { c.AdminListen = "127.0.0.1:0" }))
 	s.CreateRepository("app")

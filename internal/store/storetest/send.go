@@ -49,7 +49,7 @@ func testSend(t *testing.T, opener Opener) {
 		if err := send(tx, 8); err != nil {
 			return err
 		}
-		rows, queryErr := tx.Query(`SELECT n FROM item WHERE id >= $1 ORDER BY id`, 7)
+		rows, queryErr := tx.Query(`SELECT n FROM item WHERE id IN ($1, $2) ORDER BY id`, 7, 8)
 		if queryErr != nil {
 			return queryErr
 		}
