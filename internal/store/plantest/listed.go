@@ -67,7 +67,9 @@ func Listed(t *testing.T, statements []string) {
 	schema, name := newestSchema(t), packageName(t)
 	listing := readListing(t, schema)
 	if *writeStatements {
-		listing[name] = statements
+		if listing[name] = statements; len(statements) == 0 {
+			delete(listing, name)
+		}
 		writeListing(t, schema, listing)
 		return
 	}
