@@ -56,7 +56,12 @@ func (l Listing) All() []string {
 
 // Listed wants the statements of the package whose folder the test runs in to be those that are listed for the newest schema. Later
 // programs are held to that list as long as this one may run beside them. With -write-statements it lists them.
-func Listed(t *testing.T, statements []string) {
+func Listed(t testing.TB, statements []string) {
+	t.Helper()
+	listed(t, statements, *writeStatements)
+}
+
+func listed(t testing.TB, statements []string, write bool) {
 	t.Helper()
 	statements = slices.Compact(slices.Sorted(slices.Values(statements)))
 	for _, query := range statements {
@@ -66,7 +71,7 @@ func Listed(t *testing.T, statements []string) {
 	}
 	schema, name := newestSchema(t), packageName(t)
 	listing := readListing(t, schema)
-	if *writeStatements {
+	if write {
 		if listing[name] = statements; len(statements) == 0 {
 			delete(listing, name)
 		}
