@@ -3,7 +3,9 @@ package app_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,53 +55,56 @@ func TestRoundTrips(t *testing.T) {
 	manifest := func() []byte {
 		return []byte(fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`, digest, len(layer)))
 	}
-	steps := []struct {
-		name string
-		most int
-		do   func()
-	}{
-		{"POST of an upload", 5, func() {
+	type step struct {
+		name        string
+		most, least int
+		do          func()
+	}
+	steps := []step{
+		{"POST of an upload", 5, math.MaxInt, func() {
 			upload = do(http.MethodPost, "/v2/app/blobs/uploads/", nil, http.StatusAccepted).Header.Get("Location")
 		}},
-		{"PATCH of a small layer", 10, func() {
+		{"PATCH of a small layer", 10, math.MaxInt, func() {
 			n++
 			layer = []byte(fmt.Sprintf("layer %d", n))
 			digest = coffertest.Digest(layer)
 			do(http.MethodPatch, upload, layer, http.StatusAccepted)
 		}},
-		{"PUT that finishes it", 11, func() { do(http.MethodPut, upload+"?digest="+digest, nil, http.StatusCreated) }},
-		{"PUT of a manifest by tag", 15, func() {
+		{"PUT that finishes it", 11, math.MaxInt, func() { do(http.MethodPut, upload+"?digest="+digest, nil, http.StatusCreated) }},
+		{"PUT of a manifest by tag", 15, math.MaxInt, func() {
 			manifestDigest = coffertest.Digest(manifest())
 			do(http.MethodPut, fmt.Sprintf("/v2/app/manifests/v%d", n), manifest(), http.StatusCreated, "Content-Type", "application/vnd.oci.image.manifest.v1+json")
 		}},
-		{"HEAD by tag, cold", 8, func() { do(http.MethodHead, fmt.Sprintf("/v2/app/manifests/v%d", n), nil, http.StatusOK) }},
-		{"HEAD by tag, warm", 1, func() { do(http.MethodHead, fmt.Sprintf("/v2/app/manifests/v%d", n), nil, http.StatusOK) }},
-		{"GET of a manifest, warm", 1, func() { do(http.MethodGet, "/v2/app/manifests/"+manifestDigest, nil, http.StatusOK) }},
-		{"GET of a layer, cold", 4, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
-		{"GET of a layer, warm", 1, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
-		{"DescribeImages", 8, func() { s.MustECR("DescribeImages", map[string]any{"repositoryName": "app"}, nil) }},
-		{"BatchGetImage", 1, func() {
+		{"HEAD by tag, cold", 8, math.MaxInt, func() { do(http.MethodHead, fmt.Sprintf("/v2/app/manifests/v%d", n), nil, http.StatusOK) }},
+		{"HEAD by tag, warm", 1, math.MaxInt, func() { do(http.MethodHead, fmt.Sprintf("/v2/app/manifests/v%d", n), nil, http.StatusOK) }},
+		{"GET of a manifest, warm", 1, math.MaxInt, func() { do(http.MethodGet, "/v2/app/manifests/"+manifestDigest, nil, http.StatusOK) }},
+		{"GET of a layer, cold", 4, math.MaxInt, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
+		{"GET of a layer, warm", 1, math.MaxInt, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
+		{"DescribeImages", 8, math.MaxInt, func() { s.MustECR("DescribeImages", map[string]any{"repositoryName": "app"}, nil) }},
+		{"BatchGetImage", 1, math.MaxInt, func() {
 			s.MustECR("BatchGetImage", map[string]any{"repositoryName": "app", "imageIds": []any{map[string]any{"imageTag": fmt.Sprintf("v%d", n)}}}, nil)
 		}},
-		{"GetAuthorizationToken", 1, func() { s.MustECR("GetAuthorizationToken", struct{}{}, nil) }},
-		{"PutImageTagMutability", 5, func() {
+		{"GetAuthorizationToken", 1, math.MaxInt, func() { s.MustECR("GetAuthorizationToken", struct{}{}, nil) }},
+		{"PutImageTagMutability", 5, math.MaxInt, func() {
 			s.MustECR("PutImageTagMutability", map[string]any{"repositoryName": "app", "imageTagMutability": "MUTABLE"}, nil)
 		}},
 	}
-	least := make([]int, len(steps))
-	for round := range 12 { // The connections have all statements after some, and what is done in the background comes seldom.
-		for i, step := range steps {
+	// The connections have all statements after some rounds. What is done in the background counts too, and comes seldom, but on a busy
+	// machine the requests come seldom as well.
+	enough := func() bool {
+		return !slices.ContainsFunc(steps, func(s step) bool { return s.least > s.most })
+	}
+	for round := 0; round < 12 || round < 200 && !enough(); round++ {
+		for i := range steps {
 			before := trips(t, s)
-			step.do()
-			if took := trips(t, s) - before; round == 0 || took < least[i] {
-				least[i] = took
-			}
+			steps[i].do()
+			steps[i].least = min(steps[i].least, trips(t, s)-before)
 		}
 	}
-	for i, step := range steps {
-		t.Logf("| %s | %d |", step.name, least[i])
-		if least[i] > step.most {
-			t.Errorf("%s: %d round trips, want %d at most", step.name, least[i], step.most)
+	for _, step := range steps {
+		t.Logf("| %s | %d |", step.name, step.least)
+		if step.least > step.most {
+			t.Errorf("%s: %d round trips, want %d at most", step.name, step.least, step.most)
 		}
 	}
 }

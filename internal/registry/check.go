@@ -24,8 +24,8 @@ type Checked struct {
 }
 
 // Check holds every row against every other row, object and key that it depends on, and reads every byte. It tells fault
-// in one sentence of each thing that is wrong, and progress now and then how far it is. Nothing may write meanwhile. The
-// error is one that keeps the check from going on.
+// in one sentence of each thing that is wrong, and progress now and then how far it is. What others delete meanwhile may seem
+// to be missing. The error is one that keeps the check from going on.
 func (r *Registry) Check(ctx context.Context, fault func(string), progress func(Checked)) (Checked, error) {
 	c := &checker{r: r, ctx: ctx, fault: fault, progress: progress, parts: map[string]int64{}, closed: map[int64]bool{}}
 	err := errors.Join(c.registries(), c.repositories(), c.policies(), c.layers(), c.uploads(), c.garbage(), c.objects())
@@ -118,7 +118,6 @@ func (c *checker) repository(id int64) error {
 		c.close(repo, err)
 		return c.ctx.Err()
 	}
-	images := int64(0)
 	for after := ""; ; {
 		var page []Image
 		err := c.r.db.View(c.ctx, func(tx *store.Tx) (err error) {
@@ -142,16 +141,12 @@ func (c *checker) repository(id int64) error {
 		if len(page) == 0 {
 			break
 		}
-		images += int64(len(page))
 		after = string(page[len(page)-1].Digest)
 		if err := c.tell(); err != nil {
 			return err
 		}
 	}
-	if images != repo.images {
-		c.faultf("%s: counts %d images and has %d", repo.label(), repo.images, images)
-	}
-	return c.danglingRows(repo)
+	return c.rows(repo)
 }
 
 // label names a repository for the operator.
@@ -220,9 +215,22 @@ func (c *checker) reference(tx *store.Tx, where, kind string, digest oci.Digest,
 	return nil
 }
 
-// danglingRows looks for rows of a repository that refer to rows which aren't there.
-func (c *checker) danglingRows(repo Repository) error {
+// rows looks for rows of a repository that refer to rows which aren't there, and counts its images. One transaction sees them
+// all, since pushes may go on meanwhile. Of a repository that was deleted since, the rows are on their way out.
+func (c *checker) rows(repo Repository) error {
 	return c.r.db.View(c.ctx, func(tx *store.Tx) error {
+		var counted, found int64
+		err := tx.QueryRow(`SELECT images, (SELECT count(*) FROM image WHERE image.repository = repository.id) FROM repository
+			WHERE id = $1 AND deleted_at IS NULL`, repo.id).Scan(&counted, &found)
+		if errors.Is(err, store.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if counted != found {
+			c.faultf("%s: counts %d images and has %d", repo.label(), counted, found)
+		}
 		for _, look := range []struct{ what, query string }{
 			{"tag %s points to no image", `SELECT name FROM tag WHERE repository = $1 AND NOT EXISTS
 				(SELECT 1 FROM image WHERE image.repository = tag.repository AND image.digest = tag.digest)`},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/blob/blobtest"
@@ -248,5 +249,22 @@ func TestCheckOfMuch(t *testing.T) {
 	})
 	if done := e.check(); done.Images != many || done.Uploads != many || done.Repositories != many+1 || done.Layers != many+1 || done.Objects != 1 {
 		t.Errorf("checked %+v", done)
+	}
+}
+
+// What is pushed while a check goes on isn't taken for a fault.
+func TestCheckBesidePushes(t *testing.T) {
+	e := newEnv(t, nil)
+	app := e.create("app")
+	e.pushImage(app, "v1", "first")
+	push := sync.OnceFunc(func() {
+		for i := range 8 {
+			e.pushImage(app, fmt.Sprint("new", i), fmt.Sprint("pushed ", i))
+		}
+	})
+	done, err := e.Check(t.Context(), func(text string) { t.Error(text) }, func(Checked) { push() })
+	e.must(err)
+	if done.Images < 2 {
+		t.Errorf("%d images were looked at", done.Images)
 	}
 }
