@@ -17,6 +17,14 @@ type pgTx struct {
 	begin  string // what begins it; empty once it has begun
 	update bool
 	open   *pgRows // the rows that still come over the connection
+	sent   []sentStmt
+}
+
+// sentStmt is a statement that goes with what comes next.
+type sentStmt struct {
+	*pgStmt
+	values  [][]byte
+	formats []int16
 }
 
 // prepare readies a statement: rows that still come are taken in, since the connection carries one answer at a time.
@@ -41,12 +49,28 @@ func (s *pgTx) exec(_ *Tx, query string, args []any) (int64, error) {
 		return 0, err
 	}
 	s.c.queries.Add(1)
-	if s.begin != "" {
-		result, err := s.beginWith(st, values, formats)
+	if s.waiting() {
+		result, err := s.last(st, values, formats)
 		return result.CommandTag.RowsAffected(), err
 	}
 	tag, err := s.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary).Close()
 	return tag.RowsAffected(), err
+}
+
+// mostSent is how many statements wait at most for the next round trip.
+const mostSent = 100
+
+func (s *pgTx) send(tx *Tx, query string, args []any) error {
+	if len(s.sent) >= mostSent {
+		_, err := s.exec(tx, query, args)
+		return err
+	}
+	st, values, formats, err := s.prepare(query, args)
+	if err != nil {
+		return err
+	}
+	s.sent = append(s.sent, sentStmt{st, values, formats})
+	return nil
 }
 
 func (s *pgTx) query(_ *Tx, query string, args []any, single bool) (cursor, error) {
@@ -55,54 +79,63 @@ func (s *pgTx) query(_ *Tx, query string, args []any, single bool) (cursor, erro
 		return nil, err
 	}
 	s.c.queries.Add(1)
-	if s.begin != "" && single {
-		result, err := s.beginWith(st, values, formats)
+	if s.waiting() && single {
+		result, err := s.last(st, values, formats)
 		if err != nil {
 			return nil, err
 		}
 		return taken(result)
 	}
-	if s.begin != "" {
-		return s.beginRows(st, values, formats)
+	if s.waiting() {
+		return s.lastRows(st, values, formats)
 	}
 	reader := s.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary)
 	s.open = &pgRows{tx: s, reader: reader}
 	return s.open, nil
 }
 
-// sendBegin sends what begins the transaction, and ends the one before it if that is still open, as so many statements.
-func (s *pgTx) sendBegin(p *pgconn.Pipeline) (count int) {
-	if s.begin == "" {
-		return 0
-	}
-	if !s.c.lingers.IsZero() {
-		p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+// waiting reports whether something is to go ahead of the next statement.
+func (s *pgTx) waiting() bool { return s.begin != "" || len(s.sent) > 0 }
+
+// ahead puts into a pipeline what is to go ahead of the next statement, as so many statements: the end of the transaction before this
+// one if that is still open, the beginning of this one, and what was sent since.
+func (s *pgTx) ahead(p *pgconn.Pipeline) (count int) {
+	if s.begin != "" {
+		if !s.c.lingers.IsZero() {
+			p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+			count++
+		}
+		p.SendQueryParams(s.begin, nil, nil, nil, nil)
 		count++
 	}
-	p.SendQueryParams(s.begin, nil, nil, nil, nil)
-	return count + 1
+	for _, sent := range s.sent {
+		p.SendQueryStatement(sent.StatementDescription, sent.values, sent.formats, allBinary)
+	}
+	return count + len(s.sent)
 }
 
-// begun notes that what sendBegin sent was done.
-func (s *pgTx) begun() { s.begin, s.c.lingers = "", time.Time{} }
+// arrived notes that what went ahead was done.
+func (s *pgTx) arrived() {
+	s.begin, s.sent, s.c.lingers = "", nil, time.Time{}
+}
 
-// beginWith begins the transaction with its first statement, in one round trip.
-func (s *pgTx) beginWith(st *pgStmt, values [][]byte, formats []int16) (pgconn.Result, error) {
+// last runs a statement with what goes ahead of it, in one round trip.
+func (s *pgTx) last(st *pgStmt, values [][]byte, formats []int16) (pgconn.Result, error) {
 	p := s.c.c.StartPipeline(context.Background())
-	count := s.sendBegin(p)
+	count := s.ahead(p)
 	p.SendQueryStatement(st.StatementDescription, values, formats, allBinary)
 	results, err := through(p, count+1)
 	if err != nil {
 		return pgconn.Result{}, err
 	}
-	s.begun()
+	s.arrived()
 	return results[count], nil
 }
 
-// beginRows begins the transaction with a statement whose rows come as they are read.
-func (s *pgTx) beginRows(st *pgStmt, values [][]byte, formats []int16) (*pgRows, error) {
+// lastRows is last for a statement whose rows come as they are read.
+func (s *pgTx) lastRows(st *pgStmt, values [][]byte, formats []int16) (*pgRows, error) {
 	p := s.c.c.StartPipeline(context.Background())
-	count := s.sendBegin(p)
+	count := s.ahead(p)
 	p.SendQueryStatement(st.StatementDescription, values, formats, allBinary)
 	if err := p.Sync(); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -116,7 +149,7 @@ func (s *pgTx) beginRows(st *pgStmt, values [][]byte, formats []int16) (*pgRows,
 			return nil, errors.Join(err, p.Close())
 		}
 	}
-	s.begun()
+	s.arrived()
 	reader, err := nextResult(p)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -161,30 +194,31 @@ func through(p *pgconn.Pipeline, count int) (results []pgconn.Result, err error)
 const noteChange = `INSERT INTO change (number, at, topics) VALUES (CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
 	CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT), $1)`
 
-// commit ends the transaction, and notes which topics it changed in the same round trip.
+// commit ends the transaction with what is still to be sent, and notes which topics it changed, in one round trip.
 func (s *pgTx) commit(topics []string) error {
-	if s.begin != "" && len(topics) == 0 {
+	if len(topics) == 0 && len(s.sent) == 0 && s.begin != "" {
 		return nil
 	}
-	if len(topics) == 0 {
-		s.c.queries.Add(1)
-		tag, err := s.c.c.Exec(context.Background(), "COMMIT").ReadAll()
-		if err == nil && tag[len(tag)-1].CommandTag.String() != "COMMIT" {
-			err = errors.New("the transaction was rolled back")
+	var note *pgStmt
+	var err error
+	if len(topics) > 0 {
+		if note, err = s.c.prepare(noteChange); err != nil {
+			return err
 		}
-		return err
-	}
-	note, err := s.c.prepare(noteChange)
-	if err != nil {
-		return err
 	}
 	s.c.queries.Add(1)
 	p := s.c.c.StartPipeline(context.Background())
-	count := s.sendBegin(p) + 2
-	s.begun()
-	p.SendQueryStatement(note.StatementDescription, [][]byte{joinTopics(topics)}, []int16{formatText}, allBinary)
+	count := s.ahead(p) + 1
+	s.arrived()
+	if note != nil {
+		p.SendQueryStatement(note.StatementDescription, [][]byte{joinTopics(topics)}, []int16{formatText}, allBinary)
+		count++
+	}
 	p.SendQueryParams("COMMIT", nil, nil, nil, nil)
-	_, err = through(p, count)
+	results, err := through(p, count)
+	if err == nil && results[count-1].CommandTag.String() != "COMMIT" {
+		err = errors.New("the transaction was rolled back")
+	}
 	return err
 }
 

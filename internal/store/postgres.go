@@ -344,7 +344,7 @@ func (e *postgres) attempt(ctx context.Context, from *pgPool, begin string, n in
 	if err := s.commit(tx.topics); err != nil {
 		err = translate(err)
 		// Whether a commit whose answer was lost has happened, nobody knows.
-		return contended(err), fmt.Errorf("commit: %w", err)
+		return contended(err) || n == 0 && errors.Is(err, ErrUnique), fmt.Errorf("commit: %w", err)
 	}
 	e.telling.Lock()
 	defer e.telling.Unlock()
