@@ -16,9 +16,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/coffer-registry/coffer/internal/store"
+	"github.com/coffer-registry/coffer/internal/store/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Around(m)) }
 
 func TestAppend(t *testing.T) {
 	l := newTrail(t)

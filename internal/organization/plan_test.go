@@ -49,6 +49,8 @@ func TestPlans(t *testing.T) {
 	})
 }
 
+func TestStatementsAreListed(t *testing.T) { plantest.Listed(t, statements(t)) }
+
 func TestStatementsForPostgreSQL(t *testing.T) { plantest.ForPostgreSQL(t, statements(t)) }
 
 // PostgreSQL finds its rows as SQLite does.

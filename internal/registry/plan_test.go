@@ -57,6 +57,8 @@ func TestPlansTakeTheNarrowIndex(t *testing.T) {
 	})
 }
 
+func TestStatementsAreListed(t *testing.T) { plantest.Listed(t, statements(t)) }
+
 func TestStatementsForPostgreSQL(t *testing.T) { plantest.ForPostgreSQL(t, statements(t)) }
 
 // The columns of the statements are those of the migrations, which the store applies: no file but theirs makes tables.

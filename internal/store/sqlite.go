@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -206,6 +208,8 @@ func (e *sqliteDB) understands(ctx context.Context, query string) error {
 	return translate(err)
 }
 
+var sqliteParameter = regexp.MustCompile(`\$([0-9]{1,4})`)
+
 func (e *sqliteDB) explain(ctx context.Context, query string) (_ string, err error) {
 	c, err := e.readers.take(ctx)
 	if err != nil {
@@ -217,9 +221,16 @@ func (e *sqliteDB) explain(ctx context.Context, query string) (_ string, err err
 		return "", translate(err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	args := make([]driver.NamedValue, s.NumInput())
-	for i := range args {
-		args[i].Ordinal = i + 1
+	// The driver doesn't say how many arguments a statement has.
+	var args []driver.NamedValue
+	for _, found := range sqliteParameter.FindAllStringSubmatch(query, -1) {
+		n, err := strconv.Atoi(found[1])
+		if err != nil {
+			return "", fmt.Errorf("a parameter of the statement: %w", err)
+		}
+		for len(args) < n {
+			args = append(args, driver.NamedValue{Ordinal: len(args) + 1})
+		}
 	}
 	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, args)
 	if err != nil {

@@ -73,6 +73,22 @@ func Statements(t testing.TB, computed Computed) []string {
 	return slices.Compact(all)
 }
 
+// hasStatement reports whether a file of source has a text that begins as a statement does.
+func hasStatement(name string) (found bool, err error) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+	if err != nil {
+		return false, err
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+			text, err := strconv.Unquote(literal.Value)
+			found = found || err == nil && startsStatement.MatchString(text)
+		}
+		return !found
+	})
+	return found, nil
+}
+
 var startsStatement = regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE|WITH) `)
 
 // source finds the values of expressions.

@@ -1,0 +1,11 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/coffer-registry/coffer/internal/store/plantest"
+)
+
+func TestStatementsAreListed(t *testing.T) {
+	plantest.Listed(t, plantest.Statements(t, func(string) []string { return nil }))
+}
