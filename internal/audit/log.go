@@ -172,9 +172,8 @@ func (l *Log) insert(tx *store.Tx, s *segment) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO audit (id, account, region, first_time, last_time, records, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	return tx.Send(`INSERT INTO audit (id, account, region, first_time, last_time, records, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		id, s.account, s.region, s.first.UnixMicro(), s.last.UnixMicro(), s.records, sealed)
-	return err
 }
 
 func (l *Log) encode(body []byte) []byte {

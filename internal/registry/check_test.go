@@ -253,7 +253,7 @@ func TestCheckOfMuch(t *testing.T) {
 }
 
 // What is pushed while a check goes on isn't taken for a fault.
-func TestCheckBesidePushesfunc TestCheckBesidePushes(t *testing.T) {
+func TestCheckBesidePushes(t *testing.T) {
 	e := newEnv(t, nil)
 	app := e.create("app")
 	e.pushImage(app, "v1", "first")

@@ -188,7 +188,7 @@ func (d *deletion) remove(id target, digest oci.Digest, parents []string) ([]Ima
 }
 
 func (r *Registry) removeTag(tx *store.Tx, repository int64, tag string, digest oci.Digest) error {
-	if _, err := tx.Exec(`DELETE FROM tag WHERE repository = $1 AND name = $2`, repository, tag); err != nil {
+	if err := tx.Send(`DELETE FROM tag WHERE repository = $1 AND name = $2`, repository, tag); err != nil {
 		return fmt.Errorf("remove tag %s: %w", tag, err)
 	}
 	touchTag(tx, repository, tag)
@@ -234,7 +234,7 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 		{`UPDATE image SET doomed_at = $1 WHERE +repository = $2 AND subject = $3`, []any{now, repository, string(digest)}},
 		{`UPDATE repository SET images = images - 1 WHERE id = $1`, []any{repository}},
 	} {
-		if _, err := tx.Exec(statement.query, statement.args...); err != nil {
+		if err := tx.Send(statement.query, statement.args...); err != nil {
 			return nil, fmt.Errorf("delete image %s: %w", digest, err)
 		}
 	}
@@ -251,7 +251,7 @@ func (r *Registry) deleteImage(tx *store.Tx, repository int64, digest oci.Digest
 // idleLayers marks those of the layers to which no image refers any more.
 func (r *Registry) idleLayers(tx *store.Tx, repository int64, layers []string, now int64) error {
 	for _, layer := range layers {
-		if _, err := tx.Exec(`UPDATE layer SET idle_since = $1, media_type = '' WHERE repository = $2 AND digest = $3
+		if err := tx.Send(`UPDATE layer SET idle_since = $1, media_type = '' WHERE repository = $2 AND digest = $3
 			AND NOT EXISTS (SELECT 1 FROM image_layer WHERE image_layer.repository = $2 AND image_layer.layer = $3)`,
 			now, repository, layer); err != nil {
 			return fmt.Errorf("mark layer %s: %w", layer, err)

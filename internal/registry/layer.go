@@ -106,7 +106,7 @@ func (r *Registry) keepLayer(tx *store.Tx, repository int64, l Layer) (Layer, er
 		return l, nil
 	}
 	l.idleSince = r.now()
-	if _, err := tx.Exec(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3`,
+	if err := tx.Send(`UPDATE layer SET idle_since = $1 WHERE repository = $2 AND digest = $3`,
 		l.idleSince.UnixMicro(), repository, string(l.Digest)); err != nil {
 		return Layer{}, fmt.Errorf("renew layer %s: %w", l.Digest, err)
 	}
@@ -159,7 +159,7 @@ func (r *Registry) linkLayer(tx *store.Tx, from, to Repository, l Layer) (Layer,
 func (r *Registry) insertLayer(tx *store.Tx, repo Repository, l Layer) (Layer, error) {
 	now := r.now()
 	l.MediaType, l.Referenced, l.idleSince = "", false, now
-	_, err := tx.Exec(`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
+	err := tx.Send(`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
 		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $7)`,
 		repo.id, string(l.Digest), l.Size, l.domain, l.object, l.wrapped, now.UnixMicro())
 	if err != nil {
@@ -184,7 +184,7 @@ func (r *Registry) DeleteLayer(tx *store.Tx, repo Repository, digest oci.Digest)
 
 // removeLayer deletes the row of a layer, and gives up its object if it was the last row to refer to it.
 func (r *Registry) removeLayer(tx *store.Tx, repository int64, l Layer) error {
-	if _, err := tx.Exec(`DELETE FROM layer WHERE repository = $1 AND digest = $2`, repository, string(l.Digest)); err != nil {
+	if err := tx.Send(`DELETE FROM layer WHERE repository = $1 AND digest = $2`, repository, string(l.Digest)); err != nil {
 		return fmt.Errorf("delete layer %s: %w", l.Digest, err)
 	}
 	touchLayer(tx, repository, l.Digest)

@@ -87,7 +87,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // discard leaves an object, to which no row refers any more, to the sweeper.
 func (r *Registry) discard(tx *store.Tx, object string) error {
-	_, err := tx.Exec(`INSERT INTO garbage (object, since) VALUES ($1, $2) ON CONFLICT (object) DO NOTHING`, object, r.now().UnixMicro())
+	err := tx.Send(`INSERT INTO garbage (object, since) VALUES ($1, $2) ON CONFLICT (object) DO NOTHING`, object, r.now().UnixMicro())
 	if err != nil {
 		return fmt.Errorf("discard object %s: %w", object, err)
 	}

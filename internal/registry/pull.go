@@ -57,7 +57,7 @@ func (r *Registry) FlushPulls(ctx context.Context) error {
 	}
 	err := r.db.Update(ctx, func(tx *store.Tx) error {
 		for key, at := range pending {
-			if _, err := tx.Exec(`UPDATE image SET pulled_at = $1 WHERE repository = $2 AND digest = $3`,
+			if err := tx.Send(`UPDATE image SET pulled_at = $1 WHERE repository = $2 AND digest = $3`,
 				at.UnixMicro(), key.repository, string(key.digest)); err != nil {
 				return err
 			}

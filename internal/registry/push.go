@@ -92,7 +92,7 @@ func (r *Registry) PutImage(tx *store.Tx, id ID, name string, p Push) (Image, er
 
 // reprieve keeps a referrer from following its subject into deletion.
 func (r *Registry) reprieve(tx *store.Tx, repo Repository, digest oci.Digest) error {
-	_, err := tx.Exec(`UPDATE image SET doomed_at = NULL WHERE repository = $1 AND digest = $2 AND doomed_at IS NOT NULL`, repo.id, string(digest))
+	err := tx.Send(`UPDATE image SET doomed_at = NULL WHERE repository = $1 AND digest = $2 AND doomed_at IS NOT NULL`, repo.id, string(digest))
 	if err != nil {
 		return fmt.Errorf("keep referrer %s: %w", digest, err)
 	}
@@ -201,7 +201,7 @@ func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []L
 		// Referrers that were to follow the image into deletion have their subject back.
 		{`UPDATE image SET doomed_at = NULL WHERE +repository = $1 AND subject = $2 AND doomed_at IS NOT NULL`, []any{repo.id, string(p.Digest)}},
 	} {
-		if _, err := tx.Exec(statement.query, statement.args...); err != nil {
+		if err := tx.Send(statement.query, statement.args...); err != nil {
 			return Image{}, fmt.Errorf("store image %s: %w", p.Digest, err)
 		}
 	}
@@ -212,14 +212,14 @@ func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []L
 // linkLayers records that an image refers to layers, which are idle no more.
 func (r *Registry) linkLayers(tx *store.Tx, repo Repository, image oci.Digest, layers []Layer) error {
 	for _, l := range layers {
-		if _, err := tx.Exec(`INSERT INTO image_layer (repository, image, layer) VALUES ($1, $2, $3)`,
+		if err := tx.Send(`INSERT INTO image_layer (repository, image, layer) VALUES ($1, $2, $3)`,
 			repo.id, string(image), string(l.Digest)); err != nil {
 			return fmt.Errorf("store image %s: %w", image, err)
 		}
 		if l.Referenced {
 			continue
 		}
-		if _, err := tx.Exec(`UPDATE layer SET idle_since = NULL, media_type = $1 WHERE repository = $2 AND digest = $3`,
+		if err := tx.Send(`UPDATE layer SET idle_since = NULL, media_type = $1 WHERE repository = $2 AND digest = $3`,
 			l.MediaType, repo.id, string(l.Digest)); err != nil {
 			return fmt.Errorf("store image %s: %w", image, err)
 		}
@@ -236,7 +236,7 @@ func (r *Registry) linkChildren(tx *store.Tx, repo Repository, p Push, image *Im
 			continue
 		}
 		seen[d.Digest] = true
-		if _, err := tx.Exec(`INSERT INTO image_child (repository, parent, child) VALUES ($1, $2, $3)`,
+		if err := tx.Send(`INSERT INTO image_child (repository, parent, child) VALUES ($1, $2, $3)`,
 			repo.id, string(p.Digest), string(d.Digest)); err != nil {
 			return fmt.Errorf("store image %s: %w", p.Digest, err)
 		}
@@ -251,7 +251,7 @@ func (r *Registry) linkChildren(tx *store.Tx, repo Repository, p Push, image *Im
 
 // moveTag lets a tag point to an image; old is the one that it pointed to before, if any.
 func (r *Registry) moveTag(tx *store.Tx, repo Repository, tag string, old, digest oci.Digest) error {
-	if _, err := tx.Exec(`INSERT INTO tag (repository, name, digest, updated_at) VALUES ($1, $2, $3, $4)
+	if err := tx.Send(`INSERT INTO tag (repository, name, digest, updated_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at`,
 		repo.id, tag, string(digest), r.now().UnixMicro()); err != nil {
 		return fmt.Errorf("set tag %s: %w", tag, err)
@@ -269,7 +269,7 @@ func (r *Registry) moveTag(tx *store.Tx, repo Repository, tag string, old, diges
 }
 
 func (r *Registry) countTags(tx *store.Tx, repository int64, digest oci.Digest, change int64) error {
-	_, err := tx.Exec(`UPDATE image SET tags = tags + $1 WHERE repository = $2 AND digest = $3`, change, repository, string(digest))
+	err := tx.Send(`UPDATE image SET tags = tags + $1 WHERE repository = $2 AND digest = $3`, change, repository, string(digest))
 	if err != nil {
 		return fmt.Errorf("count the tags of %s: %w", digest, err)
 	}

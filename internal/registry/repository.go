@@ -86,7 +86,7 @@ func insertRepository(tx *store.Tx, repo Repository) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters,
+	err = tx.Send(`INSERT INTO repository (id, account, region, name, created_at, tag_mutability, mutability_filters,
 		scan_on_push, encryption_type, data_key, images, kms_key, kms_material, outer_key, grants)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14)`,
 		repo.id, repo.Registry.Account, repo.Registry.Region, repo.Name, repo.CreatedAt.UnixMicro(), string(repo.Mutability), string(filters),
@@ -103,7 +103,7 @@ func (r *Registry) countRepository(tx *store.Tx, id ID) error {
 	if limit := r.limits.Get(RepositoriesPerRegistry); n >= limit {
 		return &LimitError{Limit: RepositoriesPerRegistry, Value: limit}
 	}
-	_, err = tx.Exec(`INSERT INTO registry (account, region, repositories) VALUES ($1, $2, 1)
+	err = tx.Send(`INSERT INTO registry (account, region, repositories) VALUES ($1, $2, 1)
 		ON CONFLICT (account, region) DO UPDATE SET repositories = registry.repositories + 1`, id.Account, id.Region)
 	return err
 }
@@ -185,7 +185,7 @@ func (r *Registry) SetMutability(tx *store.Tx, id ID, name string, m Mutability,
 	if err != nil {
 		return Repository{}, err
 	}
-	if _, err := tx.Exec(`UPDATE repository SET tag_mutability = $1, mutability_filters = $2 WHERE id = $3`,
+	if err := tx.Send(`UPDATE repository SET tag_mutability = $1, mutability_filters = $2 WHERE id = $3`,
 		string(m), string(encoded), repo.id); err != nil {
 		return Repository{}, fmt.Errorf("set the mutability of %s: %w", name, err)
 	}
@@ -211,11 +211,11 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 	if repo.images > 0 && !force {
 		return Repository{}, ErrRepositoryNotEmpty
 	}
-	if _, err := tx.Exec(`UPDATE repository SET name = $1, deleted_at = $2 WHERE id = $3`,
+	if err := tx.Send(`UPDATE repository SET name = $1, deleted_at = $2 WHERE id = $3`,
 		fmt.Sprintf("%s%d", tombstonePrefix, repo.id), r.now().UnixMicro(), repo.id); err != nil {
 		return Repository{}, fmt.Errorf("delete repository %s: %w", name, err)
 	}
-	if _, err := tx.Exec(`UPDATE registry SET repositories = repositories - 1 WHERE account = $1 AND region = $2`,
+	if err := tx.Send(`UPDATE registry SET repositories = repositories - 1 WHERE account = $1 AND region = $2`,
 		id.Account, id.Region); err != nil {
 		return Repository{}, err
 	}

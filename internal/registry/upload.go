@@ -44,7 +44,7 @@ func (r *Registry) StartUpload(tx *store.Tx, repo Repository) (Upload, error) {
 	if err != nil {
 		return Upload{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO upload (id, repository, object, data_key, size, parts, last_part, short_part, state, revision, updated_at)
+	err = tx.Send(`INSERT INTO upload (id, repository, object, data_key, size, parts, last_part, short_part, state, revision, updated_at)
 		VALUES ($1, $2, $3, $4, 0, 0, 0, 0, $5, 0, $6)`, u.ID, repo.id, u.object, u.wrapped, u.sealed, r.now().UnixMicro())
 	if err != nil {
 		return Upload{}, fmt.Errorf("start an upload: %w", err)

@@ -34,6 +34,8 @@ type engine interface {
 // session runs the statements of one transaction. Errors are the engine's own, which translate knows.
 type session interface {
 	exec(tx *Tx, query string, args []any) (rowsAffected int64, err error)
+	// send runs a statement at the latest before what comes next.
+	send(tx *Tx, query string, args []any) error
 	// query runs a statement that returns rows. single says that no more than the first of them is of interest.
 	query(tx *Tx, query string, args []any, single bool) (cursor, error)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"strconv"
@@ -26,6 +25,8 @@ type pgConn struct {
 	uses    uint64
 	made    int
 	queries *atomic.Int64 // round trips
+	// lingers is when a View ended whose transaction is still open, to be ended with whatever comes next; zero if there is none.
+	lingers time.Time
 }
 
 // pgStmt is a prepared statement.
@@ -121,6 +122,18 @@ func (c *pgConn) number(query string) (int64, error) {
 		return 0, err
 	}
 	return strconv.ParseInt(text, 10, 64)
+}
+
+// settle ends the transaction that a View left open.
+func (c *pgConn) settle() error {
+	if c.lingers.IsZero() {
+		return nil
+	}
+	if err := c.script("COMMIT"); err != nil {
+		return err
+	}
+	c.lingers = time.Time{}
+	return nil
 }
 
 // prepare returns the prepared statement of a query.
@@ -253,266 +266,4 @@ func decode(raw []byte, oid uint32) (driver.Value, error) {
 		return math.Float64frombits(binary.BigEndian.Uint64(raw)), nil
 	}
 	return nil, fmt.Errorf("a column of type %d can't be read: cast it to BIGINT, TEXT or BYTEA", oid)
-}
-
-// pgTx is a transaction on a connection.
-type pgTx struct {
-	c      *pgConn
-	begin  string // what begins it; empty once it has begun
-	update bool
-	open   *pgRows // the rows that still come over the connection
-}
-
-// prepare readies a statement: rows that still come are taken in, since the connection carries one answer at a time.
-func (s *pgTx) prepare(query string, args []any) (*pgStmt, [][]byte, []int16, error) {
-	if err := s.settle(); err != nil {
-		return nil, nil, nil, err
-	}
-	st, err := s.c.prepare(query)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if !s.update && st.writes && !st.mayRead {
-		return nil, nil, nil, ErrReadOnly
-	}
-	values, formats, err := st.bind(args)
-	return st, values, formats, err
-}
-
-func (s *pgTx) exec(_ *Tx, query string, args []any) (int64, error) {
-	st, values, formats, err := s.prepare(query, args)
-	if err != nil {
-		return 0, err
-	}
-	s.c.queries.Add(1)
-	if s.begin != "" {
-		result, err := s.beginWith(st, values, formats)
-		return result.CommandTag.RowsAffected(), err
-	}
-	tag, err := s.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary).Close()
-	return tag.RowsAffected(), err
-}
-
-func (s *pgTx) query(_ *Tx, query string, args []any, single bool) (cursor, error) {
-	st, values, formats, err := s.prepare(query, args)
-	if err != nil {
-		return nil, err
-	}
-	s.c.queries.Add(1)
-	if s.begin != "" && single {
-		result, err := s.beginWith(st, values, formats)
-		if err != nil {
-			return nil, err
-		}
-		return taken(result)
-	}
-	if s.begin != "" {
-		if err := s.c.script(s.begin); err != nil {
-			return nil, err
-		}
-		s.begin = ""
-	}
-	reader := s.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary)
-	s.open = &pgRows{tx: s, reader: reader}
-	return s.open, nil
-}
-
-// beginWith begins the transaction with its first statement, in one round trip.
-func (s *pgTx) beginWith(st *pgStmt, values [][]byte, formats []int16) (pgconn.Result, error) {
-	p := s.c.c.StartPipeline(context.Background())
-	p.SendQueryParams(s.begin, nil, nil, nil, nil)
-	p.SendQueryStatement(st.StatementDescription, values, formats, allBinary)
-	results, err := through(p, 2)
-	if err != nil {
-		return pgconn.Result{}, err
-	}
-	s.begin = ""
-	return results[1], nil
-}
-
-// through sends what is in a pipeline and reads its results.
-func through(p *pgconn.Pipeline, count int) (results []pgconn.Result, err error) {
-	defer func() { err = errors.Join(err, p.Close()) }()
-	if err := p.Sync(); err != nil {
-		return nil, err
-	}
-	for range count {
-		next, err := p.GetResults()
-		if err != nil {
-			return nil, err
-		}
-		reader, ok := next.(*pgconn.ResultReader)
-		if !ok {
-			return nil, fmt.Errorf("%T came in place of a result", next)
-		}
-		result := reader.Read()
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		results = append(results, *result)
-	}
-	return results, nil
-}
-
-// noteChange notes which topics a transaction changed, under its own number.
-const noteChange = `INSERT INTO change (number, at, topics) VALUES (CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
-	CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT), $1)`
-
-// commit ends the transaction, and notes which topics it changed in the same round trip.
-func (s *pgTx) commit(topics []string) error {
-	if s.begin != "" && len(topics) == 0 {
-		return nil
-	}
-	if len(topics) == 0 {
-		s.c.queries.Add(1)
-		tag, err := s.c.c.Exec(context.Background(), "COMMIT").ReadAll()
-		if err == nil && tag[len(tag)-1].CommandTag.String() != "COMMIT" {
-			err = errors.New("the transaction was rolled back")
-		}
-		return err
-	}
-	note, err := s.c.prepare(noteChange)
-	if err != nil {
-		return err
-	}
-	s.c.queries.Add(1)
-	p := s.c.c.StartPipeline(context.Background())
-	count := 2
-	if s.begin != "" {
-		p.SendQueryParams(s.begin, nil, nil, nil, nil)
-		s.begin, count = "", 3
-	}
-	p.SendQueryStatement(note.StatementDescription, [][]byte{joinTopics(topics)}, []int16{formatText}, allBinary)
-	p.SendQueryParams("COMMIT", nil, nil, nil, nil)
-	_, err = through(p, count)
-	return err
-}
-
-// rollback ends the transaction without effect. If that fails, the connection is not good any more.
-func (s *pgTx) rollback() {
-	if s.begin == "" {
-		_ = s.c.script("ROLLBACK")
-	}
-}
-
-// usable reports whether the connection is good for another transaction.
-func (s *pgTx) usable() bool { return !s.c.c.IsClosed() && s.c.c.TxStatus() == 'I' }
-
-func (s *pgTx) giveBack(to *pool[*pgConn]) {
-	if s.usable() {
-		to.put(s.c)
-	} else {
-		to.discard(s.c)
-	}
-}
-
-// leave ends a View, whose caller needn't wait for that.
-func (s *pgTx) leave(to *pool[*pgConn]) {
-	if s.begin != "" {
-		s.giveBack(to)
-		return
-	}
-	go func() {
-		s.c.queries.Add(1)
-		_ = s.c.script("COMMIT")
-		s.giveBack(to)
-	}()
-}
-
-// settle takes in the rows that still come over the connection.
-func (s *pgTx) settle() error {
-	if s.open == nil {
-		return nil
-	}
-	rows := s.open
-	s.open = nil
-	return rows.takeIn()
-}
-
-// pgRows are the rows of a query: those that were taken in, and then those that still come.
-type pgRows struct {
-	tx     *pgTx
-	reader *pgconn.ResultReader // nil once all were taken in
-	rows   [][]driver.Value
-}
-
-// taken are the rows of a result that is there as a whole.
-func taken(result pgconn.Result) (*pgRows, error) {
-	r := &pgRows{}
-	for _, raw := range result.Rows {
-		row, err := decodeRow(raw, result.FieldDescriptions)
-		if err != nil {
-			return nil, err
-		}
-		r.rows = append(r.rows, row)
-	}
-	return r, nil
-}
-
-func decodeRow(raw [][]byte, fields []pgconn.FieldDescription) ([]driver.Value, error) {
-	row := make([]driver.Value, len(raw))
-	for i, column := range raw {
-		var err error
-		if row[i], err = decode(column, fields[i].DataTypeOID); err != nil {
-			return nil, fmt.Errorf("column %d: %w", i+1, err)
-		}
-	}
-	return row, nil
-}
-
-// read reads one row from the connection.
-func (r *pgRows) read() ([]driver.Value, error) {
-	if r.reader.NextRow() {
-		return decodeRow(r.reader.Values(), r.reader.FieldDescriptions())
-	}
-	err := r.end()
-	if err == nil {
-		err = io.EOF
-	}
-	return nil, err
-}
-
-func (r *pgRows) end() error {
-	if r.reader == nil {
-		return nil
-	}
-	_, err := r.reader.Close()
-	r.reader = nil
-	if r.tx.open == r {
-		r.tx.open = nil
-	}
-	return err
-}
-
-func (r *pgRows) takeIn() error {
-	for r.reader != nil {
-		row, err := r.read()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return errors.Join(err, r.end())
-		}
-		r.rows = append(r.rows, row)
-	}
-	return nil
-}
-
-func (r *pgRows) next() ([]driver.Value, error) {
-	if len(r.rows) > 0 {
-		row := r.rows[0]
-		r.rows = r.rows[1:]
-		return row, nil
-	}
-	if r.reader == nil {
-		return nil, io.EOF
-	}
-	return r.read()
-}
-
-func (r *pgRows) finish() error { return r.takeIn() }
-
-func (r *pgRows) close() error {
-	r.rows = nil
-	return r.end()
 }

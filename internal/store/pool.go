@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -66,6 +67,32 @@ func (p *pool[C]) pop(ctx context.Context) (C, error) {
 		return none, fmt.Errorf("open a connection to the database: %w", err)
 	}
 	return c, nil
+}
+
+// claim takes the idle connection that was put back first of those that match, if there is one. It opens none and never waits.
+func (p *pool[C]) claim(match func(C) bool) (c C, ok bool) {
+	select {
+	case p.places <- struct{}{}:
+	default: // All are in use.
+		return c, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.idle, match)
+	if i < 0 {
+		<-p.places
+		return c, false
+	}
+	c = p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	return c, true
+}
+
+// has reports whether an idle connection matches.
+func (p *pool[C]) has(match func(C) bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.idle, match)
 }
 
 func (p *pool[C]) put(c C) {

@@ -21,8 +21,8 @@ import (
 // runs again.
 type postgres struct {
 	config *pgconn.Config
-	conns  pool[*pgConn]
-	nested pool[*pgConn]
+	conns  pgPool
+	nested pgPool
 	turns  turns
 	// telling is held while what is to be done after a commit is done.
 	telling sync.Mutex
@@ -298,7 +298,7 @@ func (e *postgres) persist(ctx context.Context, patience time.Duration, attempt 
 const mostOvertaken = 3
 
 // attempt runs fn in one transaction. again says that it had no effect and may be run again.
-func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin string, n int, fn func(*Tx) error) (again bool, err error) {
+func (e *postgres) attempt(ctx context.Context, from *pgPool, begin string, n int, fn func(*Tx) error) (again bool, err error) {
 	c, err := from.take(ctx)
 	if err != nil {
 		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
@@ -323,7 +323,7 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 		err = tx.err
 	}
 	if !s.update {
-		s.leave(from)
+		from.leave(s)
 		return tx.err != nil && mayRunAgain(tx.err, false), err
 	}
 	defer s.giveBack(from)
@@ -344,7 +344,7 @@ func (e *postgres) attempt(ctx context.Context, from *pool[*pgConn], begin strin
 	if err := s.commit(tx.topics); err != nil {
 		err = translate(err)
 		// Whether a commit whose answer was lost has happened, nobody knows.
-		return contended(err), fmt.Errorf("commit: %w", err)
+		return contended(err) || n == 0 && errors.Is(err, ErrUnique), fmt.Errorf("commit: %w", err)
 	}
 	e.telling.Lock()
 	defer e.telling.Unlock()
@@ -358,7 +358,11 @@ func (e *postgres) ping(ctx context.Context) error {
 	if err != nil {
 		return translate(err)
 	}
-	if _, err := c.number(`SELECT count(*) FROM setting`); err != nil {
+	err = c.settle()
+	if err == nil {
+		_, err = c.number(`SELECT count(*) FROM setting`)
+	}
+	if err != nil {
 		e.conns.discard(c)
 		return translate(err)
 	}

@@ -136,6 +136,11 @@ func (c *conn) start(tx *Tx, query string, args []any) (*stmt, []driver.NamedVal
 	return s, values, nil
 }
 
+func (c *conn) send(tx *Tx, query string, args []any) error {
+	_, err := c.exec(tx, query, args)
+	return err
+}
+
 func (c *conn) exec(tx *Tx, query string, args []any) (int64, error) {
 	s, values, err := c.start(tx, query, args)
 	if err != nil {

@@ -47,6 +47,18 @@ func (tx *Tx) Exec(query string, args ...any) (rowsAffected int64, err error) {
 	return n, nil
 }
 
+// Send runs a statement for which nobody waits: it takes effect before whatever the transaction does next, and its error may come only
+// then, or in place of the commit. It costs a database beyond a network no round trip. The arguments are not to be changed any more.
+func (tx *Tx) Send(query string, args ...any) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	if err := tx.session.send(tx, query, args); err != nil {
+		return tx.fail("run", query, err)
+	}
+	return nil
+}
+
 // Query runs a statement that returns rows. Rows that are not closed are closed when the function returns.
 func (tx *Tx) Query(query string, args ...any) (*Rows, error) {
 	r := &Rows{}

@@ -31,6 +31,8 @@ func Run(t *testing.T, opener Opener) {
 		{"rollback", testRollback},
 		{"failed statement ends the transaction", testFailedStatement},
 		{"constraints", testConstraints},
+		{"send", testSend},
+		{"send what fails", testSendFails},
 		{"increments", testIncrements},
 		{"failing neighbours", testFailingNeighbours},
 		{"panic", testPanic},
