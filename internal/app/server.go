@@ -54,7 +54,12 @@ type Options struct {
 	HeaderTimeout time.Duration
 
 	blobs *blobMetrics
+	// blobCache is how many bytes of objects of a bucket may stay in memory: none for commands, which look at what is there.
+	blobCache int
 }
+
+// blobCacheSize is how many bytes of small objects a server keeps in memory, where they lie in a bucket.
+const blobCacheSize = 32 << 20
 
 // Server is a running server.
 type Server struct {
@@ -109,6 +114,7 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 	}
 	o.blobs = newBlobMetrics()
 	s.blobMetrics = o.blobs
+	o.blobCache = blobCacheSize
 	if s.state, err = openState(ctx, s.config, o); err != nil {
 		return err
 	}

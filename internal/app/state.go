@@ -101,7 +101,7 @@ type blobStore interface {
 // openBlobs opens the object store of the configuration.
 func openBlobs(ctx context.Context, c Config, o Options) (blobStore, error) {
 	if c.Blobs != "" {
-		s3, err := blob.OpenS3(ctx, c.Blobs, blob.S3Options{Observe: o.blobs.observe})
+		s3, err := blob.OpenS3(ctx, c.Blobs, blob.S3Options{Observe: o.blobs.observe, Cache: o.blobCache})
 		if err != nil {
 			return nil, err
 		}

@@ -65,12 +65,11 @@ func compareOwner(owner, id string) error {
 
 // owner reads whose the store is. The error is fs.ErrNotExist if nobody claimed it.
 func (s *S3) owner(ctx context.Context) (string, error) {
-	o, err := s.openObject(ctx, claimName)
+	found, err := s.find(ctx, claimName)
 	if err != nil {
 		return "", err
 	}
-	defer o.Close()
-	return string(o.head), nil
+	return string(found.head), nil
 }
 
 // Claim makes the folder that of an installation, or finds that it is. The error is ErrForeign if it is another's. A

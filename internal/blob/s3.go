@@ -19,6 +19,9 @@ import (
 type S3Options struct {
 	// Memory is how many bytes the buffers of all uploads together may take, 64 MiB if it is 0, and at least 32 MiB.
 	Memory int64
+	// Cache is how many bytes of small objects that were read may stay in memory, for who reads them next: none if it is 0,
+	// when all that is read is what the server has.
+	Cache int
 	// Observe is told of each call of the server when it is over, from many goroutines.
 	Observe func(S3Operation)
 	// Dial opens the connections to the server; by default those of the network.
@@ -58,6 +61,7 @@ type S3 struct {
 	// conditionalPut and conditionalComplete say which requests the server takes If-None-Match with.
 	conditionalPut, conditionalComplete bool
 	tails                               tailCache
+	cache                               *openCache // nil if nothing is kept
 
 	mu      sync.Mutex
 	writing map[string]bool // keys that are being written to
@@ -77,6 +81,9 @@ func OpenS3(ctx context.Context, url string, o S3Options) (*S3, error) {
 		return nil, fmt.Errorf("the buffers of the object store need %d MiB of memory", leastMemory>>20)
 	}
 	s := &S3{place: place, memory: newBudget(o.Memory - tailCacheSize), writing: map[string]bool{}}
+	if o.Cache > 0 {
+		s.cache = newOpenCache(o.Cache)
+	}
 	if s.client, s.transport, err = newClient(ctx, place, o); err != nil {
 		return nil, fmt.Errorf("open %s: %w", place, err)
 	}

@@ -13,7 +13,7 @@ func TestS3(t *testing.T) {
 	s3test.Environment(t)
 	blobtest.Run(t, func(t *testing.T) func() blob.Store {
 		url := server.URL(server.Bucket(t))
-		return func() blob.Store { return openS3(t, url, blob.S3Options{}) }
+		return func() blob.Store { return openS3(t, url, blob.S3Options{Cache: 4 * mib}) }
 	})
 }
 

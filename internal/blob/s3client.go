@@ -74,7 +74,7 @@ func newClient(ctx context.Context, p s3Place, o S3Options) (*s3.Client, *http.T
 		if o.Observe != nil {
 			opts.APIOptions = append(opts.APIOptions, observeWith(o.Observe))
 		}
-	})
+	}, remembering)
 	return client, transport, nil
 }
 

@@ -28,6 +28,9 @@ func (s *S3) Delete(ctx context.Context, key string) error {
 		return ErrKey
 	}
 	s.tails.drop(key)
+	if s.cache != nil {
+		defer s.cache.drop(key)
+	}
 	// Uploads go first: what can't be completed any more can't come to be an object behind this.
 	for _, all := range []iter.Seq2[found, error]{s.uploads(ctx, key, ""), s.objects(ctx, key, "")} {
 		for f, err := range all {

@@ -40,74 +40,103 @@ type s3Object struct {
 	end     []byte // the last bytes, once they were read
 }
 
-// Open opens a committed object and reads its beginning. Reads end when ctx does.
+// opened is what the first request for an object finds. It doesn't change: many may read it.
+type opened struct {
+	size int64
+	etag string
+	head []byte
+}
+
+// Open opens a committed object and reads its beginning, unless it is in memory. Reads end when ctx does.
 func (s *S3) Open(ctx context.Context, key string) (Object, error) {
 	if !ValidKey(key) {
 		return nil, ErrKey
 	}
-	o, err := s.openObject(ctx, key)
+	find := func() (*opened, error) { return s.find(ctx, key) }
+	var found *opened
+	var err error
+	if s.cache == nil {
+		found, err = find()
+	} else {
+		found, err = s.cache.open(ctx, key, find)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open object %s: %w", key, err)
 	}
-	return o, nil
+	return s.object(ctx, key, found), nil
 }
 
-func (s *S3) openObject(ctx context.Context, name string) (*s3Object, error) {
-	cancellable := func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
-	first := &s3Stream{to: headWindow, wait: waiter(ctx), context: cancellable}
-	var etag string
-	var size int64
+func cancellable(ctx context.Context) func() (context.Context, context.CancelFunc) {
+	return func() (context.Context, context.CancelFunc) { return context.WithCancel(ctx) }
+}
+
+// find asks for the beginning of an object.
+func (s *S3) find(ctx context.Context, name string) (*opened, error) {
+	first := &s3Stream{to: headWindow, wait: waiter(ctx), context: cancellable(ctx)}
+	found := &opened{}
 	first.open = func(get context.Context, from, to int64) (io.ReadCloser, error) {
 		in := &s3.GetObjectInput{Bucket: s.bucket(), Key: s.name(name), Range: byteRange(from, to)}
-		if etag != "" {
-			in.IfMatch = &etag
+		if found.etag != "" {
+			in.IfMatch = &found.etag
 		}
 		out, err := s.client.GetObject(get, in)
 		if err != nil {
 			return nil, err
 		}
-		etag = aws.ToString(out.ETag)
-		if size, err = totalSize(out); err != nil {
+		found.etag = aws.ToString(out.ETag)
+		if found.size, err = totalSize(out); err != nil {
 			return nil, errors.Join(err, out.Body.Close())
 		}
-		first.to = min(size, headWindow)
+		first.to = min(found.size, headWindow)
 		return out.Body, nil
 	}
 	defer first.Close()
 	switch err := first.begin(); {
 	case statusOf(err) == http.StatusRequestedRangeNotSatisfiable:
-		size, _, _, err = s.head(ctx, name)
+		size, _, _, err := s.head(ctx, name)
 		if err == nil && size > 0 {
 			err = errors.New("its beginning can't be read")
 		}
-		return &s3Object{}, err
+		if err != nil {
+			return nil, err
+		}
+		return &opened{}, nil
 	case err != nil:
 		return nil, s.s3Error(err)
 	}
-	o := &s3Object{size: size, head: make([]byte, first.to)}
-	if _, err := io.ReadFull(first, o.head); err != nil && len(o.head) > 0 {
+	found.head = make([]byte, first.to)
+	if _, err := io.ReadFull(first, found.head); err != nil && len(found.head) > 0 {
 		return nil, s.s3Error(err)
 	}
-	o.next = int64(len(o.head))
+	return found, nil
+}
+
+// object reads an object on from what was found of it.
+func (s *S3) object(ctx context.Context, name string, found *opened) *s3Object {
+	o := &s3Object{size: found.size, head: found.head, next: int64(len(found.head))}
+	if o.next == o.size {
+		return o
+	}
 	o.stream = func(from, to int64) *s3Stream {
-		return &s3Stream{at: from, to: to, wait: waiter(ctx), context: cancellable,
+		return &s3Stream{at: from, to: to, wait: waiter(ctx), context: cancellable(ctx),
 			open: func(get context.Context, from, to int64) (io.ReadCloser, error) {
-				out, err := s.client.GetObject(get, &s3.GetObjectInput{Bucket: s.bucket(), Key: s.name(name), Range: byteRange(from, to), IfMatch: &etag})
+				out, err := s.client.GetObject(get, &s3.GetObjectInput{Bucket: s.bucket(), Key: s.name(name), Range: byteRange(from, to), IfMatch: &found.etag})
 				if err != nil {
 					return nil, s.s3Error(err)
 				}
 				return out.Body, nil
 			}}
 	}
-	return o, nil
+	return o
 }
 
 // readAll reads an object of len(p) bytes. The error is io.ErrUnexpectedEOF for one of another size.
 func (s *S3) readAll(ctx context.Context, name string, p []byte) error {
-	o, err := s.openObject(ctx, name)
+	found, err := s.find(ctx, name)
 	if err != nil {
 		return err
 	}
+	o := s.object(ctx, name, found)
 	defer o.Close()
 	if o.size != int64(len(p)) {
 		return io.ErrUnexpectedEOF
