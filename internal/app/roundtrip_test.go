@@ -80,7 +80,7 @@ func TestRoundTrips(t *testing.T) {
 		{"GET of a manifest, warm", 1, math.MaxInt, func() { do(http.MethodGet, "/v2/app/manifests/"+manifestDigest, nil, http.StatusOK) }},
 		{"GET of a layer, cold", 2, math.MaxInt, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
 		{"GET of a layer, warm", 1, math.MaxInt, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
-		{"DescribeImages", 5, math.MaxInt, func() { s.MustECR("DescribeImages", map[string]any{"repositoryName": "app"}, nil) }},
+		{"DescribeImages", 6, math.MaxInt, func() { s.MustECR("DescribeImages", map[string]any{"repositoryName": "app"}, nil) }},
 		{"BatchGetImage", 1, math.MaxInt, func() {
 			s.MustECR("BatchGetImage", map[string]any{"repositoryName": "app", "imageIds": []any{map[string]any{"imageTag": fmt.Sprintf("v%d", n)}}}, nil)
 		}},
