@@ -17,7 +17,7 @@ import (
 
 // S3Options are what a store on S3 can be told besides its URL.
 type S3Options struct {
-	// Memory is how many bytes the buffers of all uploads together may take, 64 MiB if it is 0, and at least 32 MiB.
+	// Memory is how many bytes the buffers of all uploads together may take, 48 MiB if it is 0, and at least 32 MiB.
 	Memory int64
 	// Cache is how many bytes of small objects that were read may stay in memory, for who reads them next: none if it is 0,
 	// when all that is read is what the server has.
@@ -29,7 +29,7 @@ type S3Options struct {
 }
 
 const (
-	defaultMemory = 64 << 20
+	defaultMemory = 48 << 20
 	leastMemory   = 32 << 20
 )
 
