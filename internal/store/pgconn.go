@@ -124,8 +124,8 @@ func (c *pgConn) number(query string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// settle ends the transaction that a View left open.
-func (c *pgConn) settle() error {
+// endView ends the transaction that a View left open.
+func (c *pgConn) endView() error {
 	if c.lingers.IsZero() {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 type pgPool struct {
 	pool[*pgConn]
 	mu    sync.Mutex
-	timer *time.Timer // nil unless settle is to be called
+	timer *time.Timer // nil unless endViews is to be called
 }
 
 // linger is for how long the transaction of a View may stay open after its end.
@@ -33,12 +33,12 @@ func (p *pgPool) later() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer == nil {
-		p.timer = time.AfterFunc(linger, p.settle)
+		p.timer = time.AfterFunc(linger, p.endViews)
 	}
 }
 
-// settle ends the transactions that have lingered for long enough.
-func (p *pgPool) settle() {
+// endViews ends the transactions that have lingered for long enough.
+func (p *pgPool) endViews() {
 	p.mu.Lock()
 	p.timer = nil
 	p.mu.Unlock()
@@ -48,7 +48,7 @@ func (p *pgPool) settle() {
 		if !ok {
 			break
 		}
-		if err := c.settle(); err != nil {
+		if err := c.endView(); err != nil {
 			p.discard(c)
 			continue
 		}

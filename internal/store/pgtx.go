@@ -29,7 +29,7 @@ type sentStmt struct {
 
 // prepare readies a statement: rows that still come are taken in, since the connection carries one answer at a time.
 func (s *pgTx) prepare(query string, args []any) (*pgStmt, [][]byte, []int16, error) {
-	if err := s.settle(); err != nil {
+	if err := s.takeIn(); err != nil {
 		return nil, nil, nil, err
 	}
 	st, err := s.c.prepare(query)
@@ -140,14 +140,8 @@ func (s *pgTx) lastRows(st *pgStmt, values [][]byte, formats []int16) (*pgRows, 
 	if err := p.Sync(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	for range count {
-		reader, err := nextResult(p)
-		if err == nil {
-			err = reader.Read().Err
-		}
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
+	if _, err := takeResults(p, count); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	s.arrived()
 	reader, err := nextResult(p)
@@ -176,6 +170,11 @@ func through(p *pgconn.Pipeline, count int) (results []pgconn.Result, err error)
 	if err := p.Sync(); err != nil {
 		return nil, err
 	}
+	return takeResults(p, count)
+}
+
+// takeResults reads the next results of a pipeline whole.
+func takeResults(p *pgconn.Pipeline, count int) (results []pgconn.Result, err error) {
 	for range count {
 		reader, err := nextResult(p)
 		if err != nil {
@@ -253,8 +252,8 @@ func (s *pgTx) giveBack(to *pgPool) {
 	}
 }
 
-// settle takes in the rows that still come over the connection.
-func (s *pgTx) settle() error {
+// takeIn takes in the rows that still come over the connection.
+func (s *pgTx) takeIn() error {
 	if s.open == nil {
 		return nil
 	}

@@ -358,7 +358,7 @@ func (e *postgres) ping(ctx context.Context) error {
 	if err != nil {
 		return translate(err)
 	}
-	err = c.settle()
+	err = c.endView()
 	if err == nil {
 		_, err = c.number(`SELECT count(*) FROM setting`)
 	}

@@ -15,16 +15,7 @@ import (
 
 func openURL(t *testing.T, address string) *store.DB {
 	t.Helper()
-	db, err := store.OpenURL(t.Context(), address, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
+	return opened(t)(store.OpenURL(t.Context(), address, store.Options{}))
 }
 
 // TestServerRestarts stops and kills PostgreSQL under load: every Update waits or fails with ErrUnavailable, and what was acknowledged
