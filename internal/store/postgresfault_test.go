@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -263,5 +264,28 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 	})
 	if !errors.Is(err, store.ErrUnavailable) || runs != 1 {
 		t.Errorf("error is %v after %d runs", err, runs)
+	}
+}
+
+// A View leaves its transaction open for a moment only, though nothing comes next on its connection.
+func TestViewsEndByThemselves(t *testing.T) {
+	address := pgtest.Start(t).Database(t)
+	idle, other := openURL(t, address), openURL(t, address)
+	read := func(db *store.DB, query string) (n int64) {
+		t.Helper()
+		err := db.View(t.Context(), func(tx *store.Tx) error { return tx.QueryRow(query).Scan(&n) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	pid := read(idle, `SELECT CAST(pg_backend_pid() AS BIGINT)`)
+	open := fmt.Sprintf(`SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state <> 'idle'`, pid)
+	deadline := time.Now().Add(30 * time.Second)
+	for read(other, open) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("it is still open")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

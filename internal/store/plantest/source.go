@@ -15,13 +15,16 @@ import (
 
 // Computed says which values a part of a statement can have that isn't a literal or a constant, such as the name of a table,
 // by how the source spells it; nil for what it doesn't know, and an empty list for parts of statements that the test adds
-// itself.
+// itself. A package that computes none has no such function: nil.
 type Computed func(expr string) []string
 
 // Statements are all SQL texts of the package whose folder the test runs in, as its source spells them, so that one that is
 // added is tested too. A text that has a part which computed doesn't know fails the test.
 func Statements(t testing.TB, computed Computed) []string {
 	t.Helper()
+	if computed == nil {
+		computed = func(string) []string { return nil }
+	}
 	s := source{computed: computed, constants: map[string][]ast.Expr{}}
 	names, err := filepath.Glob("*.go")
 	if err != nil {
