@@ -71,8 +71,12 @@ func (x *exchange) manifestPut(ctx context.Context) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	repo, err := x.find(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = x.change(ctx, func(tx *store.Tx) (json.RawMessage, error) {
-		_, err := x.Registry.PutImage(tx, x.id, x.req.Name, push)
+		_, err := x.Registry.PutImage(tx, repo, push)
 		var exists *registry.ImageExistsError
 		if errors.As(err, &exists) {
 			err = nil // pushing what is there already succeeds

@@ -86,7 +86,7 @@ func (x *exchange) uploadSingle(ctx context.Context) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := x.Registry.Begin(ctx, repo)
+	t, err := x.Registry.Begin(ctx, repo, x.req.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -147,13 +147,13 @@ func (e *rangeSyntaxError) Error() string {
 	return "the Content-Range " + e.text + " is not of the form 0-99"
 }
 
-// resume opens the upload of the request for writing.
-func (x *exchange) resume(ctx context.Context) (*registry.Transfer, error) {
+// resume opens the upload of the request for writing, and if it is to be finished, under the digests.
+func (x *exchange) resume(ctx context.Context, digests ...oci.Digest) (*registry.Transfer, error) {
 	repo, err := x.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return x.Registry.Resume(ctx, repo, x.req.UploadID)
+	return x.Registry.Resume(ctx, repo, x.req.UploadID, digests...)
 }
 
 func (x *exchange) upload(ctx context.Context) (repo registry.Repository, upload registry.Upload, err error) {
@@ -195,7 +195,7 @@ func (x *exchange) uploadChunk(ctx context.Context) (p *response, err error) {
 }
 
 func (x *exchange) uploadFinish(ctx context.Context) (*response, error) {
-	t, err := x.resume(ctx)
+	t, err := x.resume(ctx, x.req.Digest)
 	if err != nil {
 		return nil, err
 	}

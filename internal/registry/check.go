@@ -158,7 +158,7 @@ func (r Repository) label() string {
 func (c *checker) image(tx *store.Tx, repo Repository, image Image) error {
 	c.done.Images++
 	where := repo.label() + ", image " + string(image.Digest)
-	body, err := c.r.manifestBody(tx, repo, image.Digest)
+	body, err := c.r.readManifest(manifestRow(tx, repo, image.Digest), repo, image.Digest)
 	switch {
 	case errors.Is(err, store.ErrNoRows):
 		c.faultf("%s: its manifest is missing", where)
@@ -220,7 +220,8 @@ func (c *checker) reference(tx *store.Tx, where, kind string, digest oci.Digest,
 func (c *checker) rows(repo Repository) error {
 	return c.r.db.View(c.ctx, func(tx *store.Tx) error {
 		var counted, found int64
-		err := tx.QueryRow(`SELECT images, (SELECT count(*) FROM image WHERE image.repository = repository.id) FROM repository
+		err := tx.QueryRow(`SELECT images - (SELECT CAST(coalesce(sum(free), 0) AS BIGINT) FROM image_reserve WHERE image_reserve.repository = repository.id),
+			(SELECT count(*) FROM image WHERE image.repository = repository.id) FROM repository
 			WHERE id = $1 AND deleted_at IS NULL`, repo.id).Scan(&counted, &found)
 		if errors.Is(err, store.ErrNoRows) {
 			return nil

@@ -105,7 +105,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}{
 		"a wrong count of repositories": {func(c *checked) func() { return c.sql(`UPDATE registry SET repositories = 7`) },
 			[]string{"registry 123456789012/us-east-1: counts 7 repositories and has 2"}},
-		"a wrong count of images": {func(c *checked) func() { return c.sql(`UPDATE repository SET images = 7 WHERE name = 'app'`) },
+		"a wrong count of images": {func(c *checked) func() { return c.sql(`UPDATE repository SET images = images + 5 WHERE name = 'app'`) },
 			[]string{"repository 123456789012/us-east-1/app: counts 7 images and has 2"}},
 		"a wrong count of tags": {func(c *checked) func() { return c.sql(`UPDATE image SET tags = 7 WHERE digest = $1`, string(c.index)) },
 			[]string{"counts 7 tags and has 1"}},
@@ -225,7 +225,7 @@ func TestCheckOfMuch(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err := e.PutImage(tx, home, "app", p); err != nil {
+			if _, err := e.PutImage(tx, repo, p); err != nil {
 				return err
 			}
 			if _, err := e.CreateRepository(tx, home, NewRepository{Name: fmt.Sprint("repository-", i), Mutability: Mutable}); err != nil {

@@ -223,7 +223,7 @@ func TestDeleteImageOfManyTags(t *testing.T) {
 	e.update(func(tx *store.Tx) error {
 		for i := range tags {
 			p.Tag = fmt.Sprintf("v%03d", i)
-			if _, err := e.PutImage(tx, home, "app", p); err != nil {
+			if _, err := e.PutImage(tx, repo, p); err != nil {
 				return err
 			}
 		}

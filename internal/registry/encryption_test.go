@@ -263,7 +263,7 @@ func TestColdReadersDoNotWaitForEachOther(t *testing.T) {
 	for range 32 {
 		clients.Go(func() {
 			e.view(func(tx *store.Tx) error {
-				_, err := e.manifestBody(tx, repo, subject)
+				_, err := e.readManifest(manifestRow(tx, repo, subject), repo, subject)
 				return err
 			})
 		})

@@ -222,7 +222,7 @@ func (e *env) deleteRepository(id ID, name string, force bool) error {
 // pushLayer sends a layer in one request.
 func (e *env) pushLayer(repo Repository, content []byte) Layer {
 	e.t.Helper()
-	t, err := e.Begin(e.t.Context(), repo)
+	t, err := e.Begin(e.t.Context(), repo, oci.DigestOf(content))
 	e.must(err)
 	l, _, err := e.finish(t, content)
 	e.must(err)
@@ -317,7 +317,7 @@ func (e *env) push(repo Repository, tag string, manifest []byte) (Image, error) 
 	if err != nil {
 		return Image{}, err
 	}
-	return change(e, func(tx *store.Tx) (Image, error) { return e.PutImage(tx, repo.Registry, repo.Name, p) })
+	return change(e, func(tx *store.Tx) (Image, error) { return e.PutImage(tx, repo, p) })
 }
 
 // mustPush pushes a manifest, and returns its digest.

@@ -63,7 +63,15 @@ type prefixed struct {
 func (p prefixed) Scan(dest ...any) error { return p.Scanner.Scan(append([]any{p.first}, dest...)...) }
 
 func (r *Registry) layer(tx *store.Tx, repository int64, digest oci.Digest) (Layer, error) {
-	l, err := scanLayer(tx.QueryRow(`SELECT `+layerColumns+` FROM layer WHERE repository = $1 AND digest = $2`, repository, string(digest)))
+	return readLayer(layerRow(tx, repository, digest), digest)
+}
+
+func layerRow(tx *store.Tx, repository int64, digest oci.Digest) store.Row {
+	return tx.QueryRow(`SELECT `+layerColumns+` FROM layer WHERE repository = $1 AND digest = $2`, repository, string(digest))
+}
+
+func readLayer(row store.Scanner, digest oci.Digest) (Layer, error) {
+	l, err := scanLayer(row)
 	if errors.Is(err, store.ErrNoRows) {
 		return Layer{}, ErrLayerNotFound
 	}
@@ -153,20 +161,36 @@ func (r *Registry) linkLayer(tx *store.Tx, from, to Repository, l Layer) (Layer,
 	if l.wrapped, err = wrapObjectKey(under, to, l.object, key); err != nil {
 		return Layer{}, err
 	}
-	return r.insertLayer(tx, to, l)
+	return r.addLayer(tx, to, l)
 }
 
-func (r *Registry) insertLayer(tx *store.Tx, repo Repository, l Layer) (Layer, error) {
-	now := r.now()
+const insertLayer = `INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
+	VALUES ($1, $2, $3, '', $4, $5, $6, $7, $7)`
+
+// fresh is a layer that is new to a repository.
+func (l Layer) fresh(now time.Time) Layer {
 	l.MediaType, l.Referenced, l.idleSince = "", false, now
-	err := tx.Send(`INSERT INTO layer (repository, digest, size, media_type, domain, object, data_key, created_at, idle_since)
-		VALUES ($1, $2, $3, '', $4, $5, $6, $7, $7)`,
-		repo.id, string(l.Digest), l.Size, l.domain, l.object, l.wrapped, now.UnixMicro())
-	if err != nil {
+	return l
+}
+
+// columns are the arguments of insertLayer for a fresh layer.
+func (l Layer) columns(repository int64) []any {
+	return []any{repository, string(l.Digest), l.Size, l.domain, l.object, l.wrapped, l.idleSince.UnixMicro()}
+}
+
+// addLayer adds a layer that a repository doesn't have.
+func (r *Registry) addLayer(tx *store.Tx, repo Repository, l Layer) (Layer, error) {
+	l = l.fresh(r.now())
+	if err := tx.Send(insertLayer, l.columns(repo.id)...); err != nil {
 		return Layer{}, fmt.Errorf("store layer %s: %w", l.Digest, err)
 	}
 	touchLayer(tx, repo.id, l.Digest)
 	return l, nil
+}
+
+// insertedLayer is a row if the repository had no such layer; then it has this fresh one now.
+func insertedLayer(tx *store.Tx, repo Repository, l Layer) store.Row {
+	return tx.QueryRow(insertLayer+` ON CONFLICT (repository, digest) DO NOTHING RETURNING 1`, l.columns(repo.id)...)
 }
 
 // DeleteLayer removes a layer that no image of its repository refers to. The error is ErrLayerNotFound or

@@ -190,7 +190,7 @@ func (r *Registry) referrerPage(tx *store.Tx, repo Repository, subject oci.Diges
 }
 
 func (r *Registry) referrer(tx *store.Tx, repo Repository, image Image) (Referrer, error) {
-	body, err := r.manifestBody(tx, repo, image.Digest)
+	body, err := r.readManifest(manifestRow(tx, repo, image.Digest), repo, image.Digest)
 	if err != nil {
 		return Referrer{}, err
 	}

@@ -59,7 +59,15 @@ func scanImage(row store.Scanner) (Image, error) {
 }
 
 func (r *Registry) image(tx *store.Tx, repository int64, digest oci.Digest) (Image, error) {
-	i, err := scanImage(tx.QueryRow(`SELECT `+imageColumns+` FROM image WHERE repository = $1 AND digest = $2`, repository, string(digest)))
+	return readImage(imageRow(tx, repository, digest), digest)
+}
+
+func imageRow(tx *store.Tx, repository int64, digest oci.Digest) store.Row {
+	return tx.QueryRow(`SELECT `+imageColumns+` FROM image WHERE repository = $1 AND digest = $2`, repository, string(digest))
+}
+
+func readImage(row store.Scanner, digest oci.Digest) (Image, error) {
+	i, err := scanImage(row)
 	if errors.Is(err, store.ErrNoRows) {
 		return Image{}, ErrImageNotFound
 	}
@@ -82,8 +90,16 @@ func (r *Registry) ResolveTag(ctx context.Context, repo Repository, tag string) 
 
 // tagDigest finds the digest that a tag points to. The error is ErrImageNotFound.
 func (r *Registry) tagDigest(tx *store.Tx, repository int64, tag string) (oci.Digest, error) {
+	return readTag(tagRow(tx, repository, tag), tag)
+}
+
+func tagRow(tx *store.Tx, repository int64, tag string) store.Row {
+	return tx.QueryRow(`SELECT digest FROM tag WHERE repository = $1 AND name = $2`, repository, tag)
+}
+
+func readTag(row store.Scanner, tag string) (oci.Digest, error) {
 	var digest string
-	err := tx.QueryRow(`SELECT digest FROM tag WHERE repository = $1 AND name = $2`, repository, tag).Scan(&digest)
+	err := row.Scan(&digest)
 	if errors.Is(err, store.ErrNoRows) {
 		return "", ErrImageNotFound
 	}
@@ -113,21 +129,29 @@ func (r *Registry) Manifest(ctx context.Context, repo Repository, digest oci.Dig
 }
 
 func (r *Registry) manifest(tx *store.Tx, repo Repository, digest oci.Digest) (*Manifest, error) {
-	image, err := r.image(tx, repo.id, digest)
+	row, bodyRow := imageRow(tx, repo.id, digest), manifestRow(tx, repo, digest)
+	if err := tx.Prefetch(&row, &bodyRow); err != nil {
+		return nil, fmt.Errorf("read manifest %s: %w", digest, err)
+	}
+	image, err := readImage(row, digest)
 	if err != nil {
 		return nil, err
 	}
-	body, err := r.manifestBody(tx, repo, digest)
+	body, err := r.readManifest(bodyRow, repo, digest)
 	if err != nil {
 		return nil, err
 	}
 	return &Manifest{Image: image, Body: body}, nil
 }
 
-func (r *Registry) manifestBody(tx *store.Tx, repo Repository, digest oci.Digest) ([]byte, error) {
+func manifestRow(tx *store.Tx, repo Repository, digest oci.Digest) store.Row {
+	return tx.QueryRow(`SELECT body FROM manifest WHERE repository = $1 AND digest = $2`, repo.id, string(digest))
+}
+
+// readManifest opens the sealed body of a manifest.
+func (r *Registry) readManifest(row store.Scanner, repo Repository, digest oci.Digest) ([]byte, error) {
 	var sealed []byte
-	err := tx.QueryRow(`SELECT body FROM manifest WHERE repository = $1 AND digest = $2`, repo.id, string(digest)).Scan(&sealed)
-	if err != nil {
+	if err := row.Scan(&sealed); err != nil {
 		return nil, fmt.Errorf("read manifest %s: %w", digest, err)
 	}
 	key, err := r.key(repo)

@@ -43,51 +43,140 @@ func (r *Registry) NewPush(body []byte, mediaType, tag string, given oci.Digest)
 }
 
 // PutImage stores an image, or gives another tag to one that is there. The error is ErrRepositoryNotFound,
-// *MissingError, *TagImmutableError, *ImageExistsError if exactly this is there already, or *LimitError.
-func (r *Registry) PutImage(tx *store.Tx, id ID, name string, p Push) (Image, error) {
-	repo, err := r.repository(tx, id, name)
+// *MissingError, *TagImmutableError, *ImageExistsError if exactly this is there already, or *LimitError; after all but
+// *ImageExistsError the transaction must not commit.
+//
+// Image and tag are inserted without a look whether they are there, and read only if they are: a look that finds nothing would come in
+// the way of whoever inserts a neighbour in the index at the same time.
+func (r *Registry) PutImage(tx *store.Tx, repo Repository, p Push) (Image, error) {
+	image := r.newImage(p)
+	rows := r.pushRows(tx, repo, p, image)
+	repo, err := r.current(tx, repo, rows.all()...)
 	if err != nil {
 		return Image{}, err
 	}
 	if err := r.Usable(repo); err != nil {
 		return Image{}, err
 	}
-	image, err := r.image(tx, repo.id, p.Digest)
-	exists := err == nil
-	if err != nil && !errors.Is(err, ErrImageNotFound) {
-		return Image{}, err
+	exists, err := occupied(rows.image)
+	if err != nil {
+		return Image{}, fmt.Errorf("store image %s: %w", p.Digest, err)
 	}
-	var layers []Layer
-	if !exists {
-		if layers, err = r.required(tx, repo, p.Parsed); err != nil {
-			return Image{}, err
-		}
+	if exists {
+		image, err = r.keepImage(tx, repo, p.Digest)
+	} else {
+		err = r.completeImage(tx, repo, p, &image, rows)
 	}
-	if exists && image.Subject != "" {
-		// Who pushes a referrer again wants it, whether or not its subject is gone.
-		if err := r.reprieve(tx, repo, p.Digest); err != nil {
-			return Image{}, err
-		}
-	}
-	old, err := r.checkTag(tx, repo, p, exists)
 	if err != nil {
 		return Image{}, err
 	}
-	if err := r.checkImageLimits(repo, image, p, exists); err != nil {
-		return Image{}, err
-	}
-	if !exists {
-		if image, err = r.insertImage(tx, repo, p, layers); err != nil {
-			return Image{}, err
+	if p.Tag == "" {
+		if exists {
+			return Image{}, &ImageExistsError{Digest: p.Digest}
 		}
+		return image, nil
 	}
-	if p.Tag != "" {
-		if err := r.moveTag(tx, repo, p.Tag, old, p.Digest); err != nil {
-			return Image{}, err
+	image.Tags = []string{p.Tag}
+	return image, r.setTag(tx, repo, p, image, exists, rows.tag)
+}
+
+// pushRows are the rows that decide on a push: those that its image and its tag, if it has one, inserted, its layers in the order of
+// oci.Manifest.Blobs, and the images that it refers to in theirs.
+type pushRows struct {
+	image, tag       store.Row
+	tagged           bool
+	layers, children []store.Row
+}
+
+func (r *Registry) pushRows(tx *store.Tx, repo Repository, p Push, image Image) *pushRows {
+	rows := &pushRows{image: insertedImage(tx, repo, image), tagged: p.Tag != ""}
+	if rows.tagged {
+		rows.tag = r.insertedTag(tx, repo, p)
+	}
+	for d := range p.Parsed.Blobs() {
+		rows.layers = append(rows.layers, layerRow(tx, repo.id, d.Digest))
+	}
+	for _, d := range p.Parsed.Manifests {
+		rows.children = append(rows.children, imageRow(tx, repo.id, d.Digest))
+	}
+	return rows
+}
+
+func (rows *pushRows) all() []*store.Row {
+	list := []*store.Row{&rows.image}
+	if rows.tagged {
+		list = append(list, &rows.tag)
+	}
+	for i := range rows.layers {
+		list = append(list, &rows.layers[i])
+	}
+	for i := range rows.children {
+		list = append(list, &rows.children[i])
+	}
+	return list
+}
+
+// occupied reports whether a row that was to be inserted was there before.
+func occupied(inserted store.Scanner) (bool, error) {
+	var one int64
+	err := inserted.Scan(&one)
+	if errors.Is(err, store.ErrNoRows) {
+		return true, nil
+	}
+	return false, err
+}
+
+// imageParts is what an image refers to in its repository, in the order of the manifest.
+type imageParts struct {
+	layers   []Layer
+	children []Image
+}
+
+// parts returns what the manifest refers to. The error is *MissingError.
+func (rows *pushRows) parts(m *oci.Manifest) (parts imageParts, err error) {
+	var missing []oci.Digest
+	i := 0
+	for d := range m.Blobs() {
+		l, err := readLayer(rows.layers[i], d.Digest)
+		i++
+		switch {
+		case errors.Is(err, ErrLayerNotFound):
+			missing = append(missing, d.Digest)
+		case err != nil:
+			return parts, err
 		}
-		image.Tags = []string{p.Tag}
+		if l.MediaType == "" {
+			l.MediaType = d.MediaType
+		}
+		parts.layers = append(parts.layers, l)
 	}
-	return image, nil
+	if len(missing) > 0 {
+		return parts, &MissingError{Digests: missing}
+	}
+	for i, d := range m.Manifests {
+		child, err := readImage(rows.children[i], d.Digest)
+		switch {
+		case errors.Is(err, ErrImageNotFound):
+			missing = append(missing, d.Digest)
+		case err != nil:
+			return parts, err
+		}
+		parts.children = append(parts.children, child)
+	}
+	if len(missing) > 0 {
+		return parts, &MissingError{Digests: missing, Images: true}
+	}
+	return parts, nil
+}
+
+// keepImage returns an image that is pushed again.
+func (r *Registry) keepImage(tx *store.Tx, repo Repository, digest oci.Digest) (Image, error) {
+	image, err := r.image(tx, repo.id, digest)
+	if err != nil || image.Subject == "" {
+		return image, err
+	}
+	// Who pushes a referrer again wants it, whether or not its subject is gone.
+	return image, r.reprieve(tx, repo, digest)
 }
 
 // reprieve keeps a referrer from following its subject into deletion.
@@ -99,114 +188,65 @@ func (r *Registry) reprieve(tx *store.Tx, repo Repository, digest oci.Digest) er
 	return nil
 }
 
-// required returns the layers that the manifest refers to, in the order of the manifest. The error is *MissingError.
-func (r *Registry) required(tx *store.Tx, repo Repository, m *oci.Manifest) ([]Layer, error) {
-	var layers []Layer
-	var missing []oci.Digest
-	for d := range m.Blobs() {
-		l, err := r.layer(tx, repo.id, d.Digest)
-		switch {
-		case errors.Is(err, ErrLayerNotFound):
-			missing = append(missing, d.Digest)
-		case err != nil:
-			return nil, err
-		}
-		if l.MediaType == "" {
-			l.MediaType = d.MediaType
-		}
-		layers = append(layers, l)
-	}
-	if len(missing) > 0 {
-		return nil, &MissingError{Digests: missing}
-	}
-	for _, d := range m.Manifests {
-		if _, err := r.image(tx, repo.id, d.Digest); errors.Is(err, ErrImageNotFound) {
-			missing = append(missing, d.Digest)
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	if len(missing) > 0 {
-		return nil, &MissingError{Digests: missing, Images: true}
-	}
-	return layers, nil
-}
-
-// checkTag returns the digest that the tag of the push points to now, if it exists. The error is *TagImmutableError or
-// *ImageExistsError.
-func (r *Registry) checkTag(tx *store.Tx, repo Repository, p Push, exists bool) (old oci.Digest, err error) {
-	if p.Tag == "" {
-		if exists {
-			return "", &ImageExistsError{Digest: p.Digest}
-		}
-		return "", nil
-	}
-	old, err = r.tagDigest(tx, repo.id, p.Tag)
-	if errors.Is(err, ErrImageNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if repo.Mutability.tagImmutable(repo.Filters, p.Tag) {
-		return "", &TagImmutableError{Tag: p.Tag}
-	}
-	if old == p.Digest {
-		return "", &ImageExistsError{Digest: p.Digest, Tag: p.Tag}
-	}
-	return old, nil
-}
-
-func (r *Registry) checkImageLimits(repo Repository, image Image, p Push, exists bool) error {
-	if limit := r.limits.Get(ImagesPerRepository); !exists && repo.images >= limit {
-		return &LimitError{Limit: ImagesPerRepository, Value: limit}
-	}
-	if limit := r.limits.Get(TagsPerImage); p.Tag != "" && image.tags >= limit {
-		return &LimitError{Limit: TagsPerImage, Value: limit, Tag: p.Tag}
-	}
-	return nil
-}
-
-func (r *Registry) insertImage(tx *store.Tx, repo Repository, p Push, layers []Layer) (Image, error) {
+// newImage is the image that a push makes, as far as the manifest tells.
+func (r *Registry) newImage(p Push) Image {
 	image := Image{
 		Digest: p.Digest, MediaType: p.Parsed.MediaType, ArtifactType: p.Parsed.ArtifactType,
 		ManifestSize: int64(len(p.Body)), Size: p.Parsed.LayerSize(), PushedAt: r.now(),
 	}
-	var subject *string
 	if p.Parsed.Subject != nil {
 		image.Subject = p.Parsed.Subject.Digest
+	}
+	if p.Tag != "" {
+		image.tags = 1
+	}
+	return image
+}
+
+// insertedImage is a row if the repository had no such image; then it has now.
+func insertedImage(tx *store.Tx, repo Repository, image Image) store.Row {
+	var subject *string
+	if image.Subject != "" {
 		text := string(image.Subject)
 		subject = &text
 	}
-	if err := r.linkChildren(tx, repo, p, &image); err != nil {
-		return Image{}, err
+	return tx.QueryRow(`INSERT INTO image (repository, digest, media_type, artifact_type, subject, manifest_size, image_size, tags, pushed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (repository, digest) DO NOTHING RETURNING 1`,
+		repo.id, string(image.Digest), image.MediaType, image.ArtifactType, subject, image.ManifestSize, image.Size, image.tags, image.PushedAt.UnixMicro())
+}
+
+// completeImage stores what belongs to an image that was inserted. The error is *MissingError or *LimitError.
+func (r *Registry) completeImage(tx *store.Tx, repo Repository, p Push, image *Image, rows *pushRows) error {
+	parts, err := rows.parts(p.Parsed)
+	if err != nil {
+		return err
+	}
+	if err := r.checkImageCount(tx, repo); err != nil {
+		return err
 	}
 	key, err := r.key(repo)
 	if err != nil {
-		return Image{}, err
+		return err
 	}
 	sealed, err := seal.SealBytes(key, rowContext("manifest", repo.id, string(p.Digest)), p.Body)
 	if err != nil {
-		return Image{}, err
+		return err
 	}
 	for _, statement := range []struct {
 		query string
 		args  []any
 	}{
-		{`INSERT INTO image (repository, digest, media_type, artifact_type, subject, manifest_size, image_size, tags, pushed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8)`,
-			[]any{repo.id, string(p.Digest), image.MediaType, image.ArtifactType, subject, image.ManifestSize, image.Size, image.PushedAt.UnixMicro()}},
 		{`INSERT INTO manifest (repository, digest, body) VALUES ($1, $2, $3)`, []any{repo.id, string(p.Digest), sealed}},
-		{`UPDATE repository SET images = images + 1 WHERE id = $1`, []any{repo.id}},
 		// Referrers that were to follow the image into deletion have their subject back.
 		{`UPDATE image SET doomed_at = NULL WHERE +repository = $1 AND subject = $2 AND doomed_at IS NOT NULL`, []any{repo.id, string(p.Digest)}},
 	} {
 		if err := tx.Send(statement.query, statement.args...); err != nil {
-			return Image{}, fmt.Errorf("store image %s: %w", p.Digest, err)
+			return fmt.Errorf("store image %s: %w", p.Digest, err)
 		}
 	}
 	touchManifest(tx, repo.id, p.Digest)
-	return image, r.linkLayers(tx, repo, p.Digest, layers)
+	return errors.Join(r.countImage(tx, repo, p.Digest), r.linkChildren(tx, repo, image, p.Parsed, parts.children),
+		r.linkLayers(tx, repo, p.Digest, parts.layers))
 }
 
 // linkLayers records that an image refers to layers, which are idle no more.
@@ -229,49 +269,24 @@ func (r *Registry) linkLayers(tx *store.Tx, repo Repository, image oci.Digest, l
 }
 
 // linkChildren records that an index refers to images, and gives it the size of the largest.
-func (r *Registry) linkChildren(tx *store.Tx, repo Repository, p Push, image *Image) error {
+func (r *Registry) linkChildren(tx *store.Tx, repo Repository, image *Image, m *oci.Manifest, children []Image) error {
+	if len(children) == 0 {
+		return nil
+	}
 	seen := map[oci.Digest]bool{}
-	for _, d := range p.Parsed.Manifests {
+	for i, d := range m.Manifests {
+		image.Size = max(image.Size, children[i].Size)
 		if seen[d.Digest] {
 			continue
 		}
 		seen[d.Digest] = true
 		if err := tx.Send(`INSERT INTO image_child (repository, parent, child) VALUES ($1, $2, $3)`,
-			repo.id, string(p.Digest), string(d.Digest)); err != nil {
-			return fmt.Errorf("store image %s: %w", p.Digest, err)
-		}
-		child, err := r.image(tx, repo.id, d.Digest)
-		if err != nil {
-			return err
-		}
-		image.Size = max(image.Size, child.Size)
-	}
-	return nil
-}
-
-// moveTag lets a tag point to an image; old is the one that it pointed to before, if any.
-func (r *Registry) moveTag(tx *store.Tx, repo Repository, tag string, old, digest oci.Digest) error {
-	if err := tx.Send(`INSERT INTO tag (repository, name, digest, updated_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at`,
-		repo.id, tag, string(digest), r.now().UnixMicro()); err != nil {
-		return fmt.Errorf("set tag %s: %w", tag, err)
-	}
-	if err := r.countTags(tx, repo.id, digest, 1); err != nil {
-		return err
-	}
-	if old != "" {
-		if err := r.countTags(tx, repo.id, old, -1); err != nil {
-			return err
+			repo.id, string(image.Digest), string(d.Digest)); err != nil {
+			return fmt.Errorf("store image %s: %w", image.Digest, err)
 		}
 	}
-	touchTag(tx, repo.id, tag)
-	return nil
-}
-
-func (r *Registry) countTags(tx *store.Tx, repository int64, digest oci.Digest, change int64) error {
-	err := tx.Send(`UPDATE image SET tags = tags + $1 WHERE repository = $2 AND digest = $3`, change, repository, string(digest))
-	if err != nil {
-		return fmt.Errorf("count the tags of %s: %w", digest, err)
+	if err := tx.Send(`UPDATE image SET image_size = $1 WHERE repository = $2 AND digest = $3`, image.Size, repo.id, string(image.Digest)); err != nil {
+		return fmt.Errorf("store image %s: %w", image.Digest, err)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestReferrersInPages(t *testing.T) {
 	}
 	e.update(func(tx *store.Tx) error {
 		for _, p := range pushes {
-			if _, err := e.PutImage(tx, home, "app", p); err != nil {
+			if _, err := e.PutImage(tx, repo, p); err != nil {
 				return err
 			}
 		}
@@ -213,7 +213,7 @@ func TestReferrerPushedAgain(t *testing.T) {
 		p, err := e.NewPush(body, "", c.tag, "")
 		e.must(err)
 		e.update(func(tx *store.Tx) error {
-			_, err := e.PutImage(tx, home, "app", p)
+			_, err := e.PutImage(tx, repo, p)
 			if c.exists {
 				// The docker protocol takes this for success.
 				wantErrorAs[*ImageExistsError](t, what, err)

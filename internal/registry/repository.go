@@ -23,7 +23,7 @@ type Repository struct {
 	Encryption Encryption
 
 	id      int64
-	images  int64
+	counted int64 // images, and those that are counted ahead
 	wrapped wrappedKey
 }
 
@@ -117,8 +117,29 @@ func (r *Registry) Repository(tx *store.Tx, id ID, name string) (Repository, err
 }
 
 func (r *Registry) repository(tx *store.Tx, id ID, name string) (Repository, error) {
-	row := tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE account = $1 AND region = $2 AND name = $3`,
+	return readRepository(repositoryRow(tx, id, name), name)
+}
+
+// current reads a repository that was found before the transaction, in one round trip with other rows, which the caller scans. The error
+// is ErrRepositoryNotFound if it is not there any more, also if there is another of its name.
+func (r *Registry) current(tx *store.Tx, repo Repository, others ...*store.Row) (Repository, error) {
+	row := repositoryRow(tx, repo.Registry, repo.Name)
+	if err := tx.Prefetch(append(others, &row)...); err != nil {
+		return Repository{}, fmt.Errorf("look up repository %s: %w", repo.Name, err)
+	}
+	now, err := readRepository(row, repo.Name)
+	if err == nil && now.id != repo.id {
+		err = ErrRepositoryNotFound
+	}
+	return now, err
+}
+
+func repositoryRow(tx *store.Tx, id ID, name string) store.Row {
+	return tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE account = $1 AND region = $2 AND name = $3`,
 		id.Account, id.Region, name)
+}
+
+func readRepository(row store.Scanner, name string) (Repository, error) {
 	repo, err := scanRepository(row)
 	if errors.Is(err, store.ErrNoRows) {
 		return Repository{}, ErrRepositoryNotFound
@@ -145,7 +166,7 @@ func scanRepository(row store.Scanner) (Repository, error) {
 	var created, scanOnPush int64
 	var mutability, filters, grants string
 	err := row.Scan(&repo.id, &repo.Registry.Account, &repo.Registry.Region, &repo.Name, &created, &mutability, &filters,
-		&scanOnPush, &repo.Encryption.Type, &repo.wrapped.inner, &repo.images, &repo.Encryption.Key, &repo.wrapped.material,
+		&scanOnPush, &repo.Encryption.Type, &repo.wrapped.inner, &repo.counted, &repo.Encryption.Key, &repo.wrapped.material,
 		&repo.wrapped.outer, &grants)
 	if err != nil {
 		return Repository{}, err
@@ -208,8 +229,12 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 	if err != nil {
 		return Repository{}, err
 	}
-	if repo.images > 0 && !force {
-		return Repository{}, ErrRepositoryNotEmpty
+	if !force {
+		if empty, err := isEmpty(tx, repo.id); err != nil {
+			return Repository{}, err
+		} else if !empty {
+			return Repository{}, ErrRepositoryNotEmpty
+		}
 	}
 	if err := tx.Send(`UPDATE repository SET name = $1, deleted_at = $2 WHERE id = $3`,
 		fmt.Sprintf("%s%d", tombstonePrefix, repo.id), r.now().UnixMicro(), repo.id); err != nil {
@@ -221,6 +246,19 @@ func (r *Registry) DeleteRepository(tx *store.Tx, id ID, name string, force bool
 	}
 	touchRepository(tx, id, name)
 	return repo, changed(tx, id.Account)
+}
+
+// isEmpty reports whether a repository has no images.
+func isEmpty(tx *store.Tx, repository int64) (bool, error) {
+	var found int64
+	err := tx.QueryRow(`SELECT 1 FROM image WHERE repository = $1 LIMIT 1`, repository).Scan(&found)
+	if errors.Is(err, store.ErrNoRows) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for images: %w", err)
+	}
+	return false, nil
 }
 
 func boolean(b bool) int64 {

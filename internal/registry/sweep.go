@@ -57,7 +57,7 @@ func count(tx *store.Tx, total *int, n int) {
 
 // sweepUploads leaves alone what a request of this process is writing to, however long it takes.
 func (r *Registry) sweepUploads(tx *store.Tx, total *int) (int, error) {
-	rows, err := tx.Query(`SELECT id, object, revision FROM upload WHERE updated_at < $1 ORDER BY updated_at LIMIT $2`,
+	rows, err := tx.Query(`SELECT id, object FROM upload WHERE updated_at < $1 ORDER BY updated_at LIMIT $2`,
 		r.uploadCutoff().UnixMicro(), sweepChunk+r.busy.len())
 	if err != nil {
 		return 0, fmt.Errorf("look for stale uploads: %w", err)
@@ -82,7 +82,7 @@ func (r *Registry) sweepUploads(tx *store.Tx, total *int) (int, error) {
 
 // scanUploadKey scans what it takes to remove an upload.
 func scanUploadKey(row store.Scanner) (u Upload, err error) {
-	err = row.Scan(&u.ID, &u.object, &u.revision)
+	err = row.Scan(&u.ID, &u.object)
 	return u, err
 }
 
@@ -194,7 +194,7 @@ func (r *Registry) emptyOfImages(tx *store.Tx, repository int64) (int, error) {
 }
 
 func (r *Registry) emptyOfUploads(tx *store.Tx, repository int64) (int, error) {
-	rows, err := tx.Query(`SELECT id, object, revision FROM upload WHERE repository = $1 LIMIT $2`, repository, sweepChunk)
+	rows, err := tx.Query(`SELECT id, object FROM upload WHERE repository = $1 LIMIT $2`, repository, sweepChunk)
 	if err != nil {
 		return 0, err
 	}

@@ -111,7 +111,7 @@ func TestSweepOfMuch(t *testing.T) {
 		for i := range many {
 			for _, r := range []Repository{repo, doomed} {
 				l := Layer{Digest: textDigest(fmt.Sprint(i)), object: blob.NewKey(e.clock.Now()), wrapped: key, domain: "none"}
-				if _, err := e.insertLayer(tx, r, l); err != nil {
+				if _, err := e.addLayer(tx, r, l); err != nil {
 					return err
 				}
 				if _, err := e.StartUpload(tx, r); err != nil {
@@ -122,7 +122,7 @@ func TestSweepOfMuch(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err := e.PutImage(tx, home, "doomed", p); err != nil {
+			if _, err := e.PutImage(tx, doomed, p); err != nil {
 				return err
 			}
 		}

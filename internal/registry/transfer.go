@@ -31,35 +31,48 @@ type Transfer struct {
 	writer *seal.Writer
 	state  []byte      // of the blob upload that this one goes on with
 	bytes  blob.Upload // nil until sealed bytes had to be written
+	// unknown is a digest that neither the repository nor another of its encryption domain had when the transfer began.
+	unknown oci.Digest
 	// committed is set when an earlier attempt to finish the upload committed its object and could not record the layer.
 	committed bool
 	sum       oci.Digest
 }
 
-// Resume goes on with an upload of the repository. The error is ErrUploadNotFound, ErrUploadBusy if another request of
-// this process writes to it, or ErrTooBusy.
-func (r *Registry) Resume(ctx context.Context, repo Repository, id string) (*Transfer, error) {
-	return r.transfer(ctx, repo, id, true, func() (u Upload, err error) {
+// Resume goes on with an upload of the repository. Who means to finish it says under which digests. The error is ErrUploadNotFound, ErrUploadBusy if another request of this process writes to it, or ErrTooBusy.
+func (r *Registry) Resume(ctx context.Context, repo Repository, id string, digests ...oci.Digest) (*Transfer, error) {
+	return r.transfer(ctx, repo, id, true, func(t *Transfer) error {
 		// Only who holds the upload may look where it ended: going on from an older state would cut off what another request
 		// has made durable since.
-		err = r.db.View(ctx, func(tx *store.Tx) error {
-			u, err = r.Upload(tx, repo, id)
+		return r.db.View(ctx, func(tx *store.Tx) error {
+			row := uploadRow(tx, repo, id)
+			if err := t.lookAround(tx, digests, &row); err != nil {
+				return err
+			}
+			u, err := readUpload(row, id)
+			if err == nil {
+				t.upload = u
+			}
 			return err
 		})
-		return u, err
 	})
 }
 
-// Begin takes a whole layer in one request, without an upload that could be resumed. The error is ErrTooBusy.
-func (r *Registry) Begin(ctx context.Context, repo Repository) (*Transfer, error) {
+// Begin takes a whole layer of one of the digests in one request, without an upload that could be resumed. The error is ErrTooBusy.
+func (r *Registry) Begin(ctx context.Context, repo Repository, digests ...oci.Digest) (*Transfer, error) {
 	u, err := r.newUpload(repo)
 	if err != nil {
 		return nil, err
 	}
-	return r.transfer(ctx, repo, u.ID, false, func() (Upload, error) { return u, nil })
+	return r.transfer(ctx, repo, u.ID, false, func(t *Transfer) error {
+		t.upload = u
+		if len(digests) == 0 {
+			return nil
+		}
+		return r.db.View(ctx, func(tx *store.Tx) error { return t.lookAround(tx, digests) })
+	})
 }
 
-func (r *Registry) transfer(ctx context.Context, repo Repository, id string, stored bool, load func() (Upload, error)) (*Transfer, error) {
+func (r *Registry) transfer(ctx context.Context, repo Repository, id string, stored bool, load func(*Transfer) error) (*Transfer, error) {
 	select {
 	case r.slots <- struct{}{}:
 	default:
@@ -70,9 +83,8 @@ func (r *Registry) transfer(ctx context.Context, repo Repository, id string, sto
 		return nil, ErrUploadBusy
 	}
 	t := &Transfer{r: r, repo: repo, upload: Upload{ID: id}, stored: stored, hash: sha256.New()}
-	u, err := load()
+	err := load(t)
 	if err == nil {
-		t.upload = u
 		err = t.restore(func(sealed []byte) error { return t.write(ctx, sealed) })
 	}
 	if err != nil {
@@ -377,29 +389,6 @@ func (t *Transfer) confirm(ctx context.Context) error {
 	return nil
 }
 
-// SaveLayer records the finished layer and ends the upload. If the repository has the layer already, it is left as it is
-// and existed is set; if another repository of the encryption domain has it, they share its object. The error is
-// ErrUploadNotFound if another request ended the upload meanwhile, ErrUploadBusy if one wrote to it, or ErrRepositoryNotFound.
-func (t *Transfer) SaveLayer(tx *store.Tx) (l Layer, existed bool, err error) {
-	if current, err := t.r.repository(tx, t.repo.Registry, t.repo.Name); err != nil {
-		return Layer{}, false, err
-	} else if current.id != t.repo.id {
-		return Layer{}, false, ErrRepositoryNotFound
-	}
-	l, existed, shared, err := t.r.adoptLayer(tx, t.repo, t.upload, t.sum)
-	if err != nil {
-		return Layer{}, false, err
-	}
-	unused := existed || shared
-	if t.stored {
-		return l, existed, t.r.removeUpload(tx, t.upload, unused)
-	}
-	if unused {
-		return l, existed, t.r.discard(tx, t.upload.object)
-	}
-	return l, existed, nil
-}
-
 // Discard ends an upload that is not to become a layer, such as one whose layer the repository has already, and leaves
 // its bytes to the sweeper.
 func (t *Transfer) Discard(ctx context.Context) error {
@@ -407,65 +396,15 @@ func (t *Transfer) Discard(ctx context.Context) error {
 		if !t.stored {
 			return t.r.discard(tx, t.upload.object)
 		}
+		if err := t.upload.unchanged(revisionRow(tx, t.upload.ID)); err != nil {
+			return err
+		}
 		return t.r.removeUpload(tx, t.upload, true)
 	})
 	if errors.Is(err, ErrUploadNotFound) || errors.Is(err, ErrUploadBusy) {
 		return nil
 	}
 	return err
-}
-
-// adoptLayer makes the object of an upload a layer of the repository, or finds one that serves as well.
-func (r *Registry) adoptLayer(tx *store.Tx, repo Repository, u Upload, digest oci.Digest) (l Layer, existed, shared bool, err error) {
-	// The key may have been taken away since the upload began.
-	if err := r.Usable(repo); err != nil {
-		return Layer{}, false, false, err
-	}
-	if l, err = r.layer(tx, repo.id, digest); err == nil {
-		l, err = r.keepLayer(tx, repo.id, l)
-		return l, true, false, err
-	} else if !errors.Is(err, ErrLayerNotFound) {
-		return Layer{}, false, false, err
-	}
-	domain, err := r.domain(repo)
-	if err != nil {
-		return Layer{}, false, false, err
-	}
-	twin, owner, err := r.twin(tx, domain, digest)
-	if errors.Is(err, ErrLayerNotFound) {
-		l, err = r.insertLayer(tx, repo, u.completedLayer(domain, digest))
-		return l, false, false, err
-	}
-	if err != nil {
-		return Layer{}, false, false, err
-	}
-	var refused *KeyError
-	if err := r.Usable(owner); errors.As(err, &refused) {
-		// What was taken from the owner alone is nobody else's loss: the bytes that came are as good.
-		l, err = r.insertLayer(tx, repo, u.completedLayer(domain, digest))
-		return l, false, false, err
-	}
-	l, err = r.linkLayer(tx, owner, repo, twin)
-	return l, false, true, err
-}
-
-// twin finds the same layer in another repository of the encryption domain. The error is ErrLayerNotFound.
-func (r *Registry) twin(tx *store.Tx, domain string, digest oci.Digest) (Layer, Repository, error) {
-	var repository int64
-	err := tx.QueryRow(`SELECT layer.repository FROM layer JOIN repository ON repository.id = layer.repository
-		WHERE layer.domain = $1 AND layer.digest = $2 AND repository.deleted_at IS NULL LIMIT 1`, domain, string(digest)).Scan(&repository)
-	if errors.Is(err, store.ErrNoRows) {
-		return Layer{}, Repository{}, ErrLayerNotFound
-	}
-	if err != nil {
-		return Layer{}, Repository{}, fmt.Errorf("look for another copy of layer %s: %w", digest, err)
-	}
-	l, err := r.layer(tx, repository, digest)
-	if err != nil {
-		return Layer{}, Repository{}, err
-	}
-	owner, err := scanRepository(tx.QueryRow(`SELECT `+repositoryColumns+` FROM repository WHERE id = $1`, repository))
-	return l, owner, err
 }
 
 // Close ends the transfer. What was saved stays; the bytes of what was not are dropped when the upload is resumed or

@@ -63,10 +63,17 @@ func (r *Registry) newUpload(repo Repository) (Upload, error) {
 
 // Upload finds an upload of the repository. The error is ErrUploadNotFound.
 func (r *Registry) Upload(tx *store.Tx, repo Repository, id string) (Upload, error) {
+	return readUpload(uploadRow(tx, repo, id), id)
+}
+
+func uploadRow(tx *store.Tx, repo Repository, id string) store.Row {
+	return tx.QueryRow(`SELECT object, data_key, size, parts, last_part, short_part, state, revision FROM upload WHERE id = $1 AND repository = $2`, id, repo.id)
+}
+
+func readUpload(row store.Scanner, id string) (Upload, error) {
 	u := Upload{ID: id}
 	var short int64
-	err := tx.QueryRow(`SELECT object, data_key, size, parts, last_part, short_part, state, revision FROM upload WHERE id = $1 AND repository = $2`,
-		id, repo.id).Scan(&u.object, &u.wrapped, &u.Size, &u.Parts, &u.lastPart, &short, &u.sealed, &u.revision)
+	err := row.Scan(&u.object, &u.wrapped, &u.Size, &u.Parts, &u.lastPart, &short, &u.sealed, &u.revision)
 	if errors.Is(err, store.ErrNoRows) {
 		return Upload{}, ErrUploadNotFound
 	}
@@ -86,29 +93,31 @@ func (r *Registry) CancelUpload(tx *store.Tx, repo Repository, id string) error 
 	return r.removeUpload(tx, u, true)
 }
 
-// faster tells why an upload is not as it was read: the error is ErrUploadNotFound if another request ended it, and
-// ErrUploadBusy if one wrote to it.
-func (r *Registry) faster(tx *store.Tx, id string) error {
-	var revision int64
-	err := tx.QueryRow(`SELECT revision FROM upload WHERE id = $1`, id).Scan(&revision)
+func revisionRow(tx *store.Tx, uploadID string) store.Row {
+	return tx.QueryRow(`SELECT revision FROM upload WHERE id = $1`, uploadID)
+}
+
+// unchanged holds the row of an upload that was read before the transaction against its revision now. The error is ErrUploadNotFound
+// if another request ended the upload, and ErrUploadBusy if one wrote to it.
+func (u Upload) unchanged(revision store.Scanner) error {
+	var now int64
+	err := revision.Scan(&now)
 	if errors.Is(err, store.ErrNoRows) {
 		return ErrUploadNotFound
 	}
 	if err != nil {
-		return fmt.Errorf("look up upload %s: %w", id, err)
+		return fmt.Errorf("look up upload %s: %w", u.ID, err)
 	}
-	return ErrUploadBusy
+	if now != u.revision {
+		return ErrUploadBusy
+	}
+	return nil
 }
 
-// removeUpload deletes the row of an upload as it was read, and discards its object if nothing else took it over. The
-// error is ErrUploadNotFound or ErrUploadBusy if another request was faster.
+// removeUpload deletes the row of an upload, which the transaction has read, and discards its object if nothing else took it over.
 func (r *Registry) removeUpload(tx *store.Tx, u Upload, discard bool) error {
-	n, err := tx.Exec(`DELETE FROM upload WHERE id = $1 AND revision = $2`, u.ID, u.revision)
-	if err != nil {
+	if err := tx.Send(`DELETE FROM upload WHERE id = $1`, u.ID); err != nil {
 		return fmt.Errorf("end upload %s: %w", u.ID, err)
-	}
-	if n == 0 {
-		return r.faster(tx, u.ID)
 	}
 	if !discard {
 		return nil
@@ -150,14 +159,13 @@ func (r *Registry) sealProgress(repo Repository, uploadID string, p progress) ([
 // saveUpload records the progress of an upload, unless another request was faster: then the error is ErrUploadNotFound or
 // ErrUploadBusy.
 func (r *Registry) saveUpload(tx *store.Tx, u Upload) error {
-	n, err := tx.Exec(`UPDATE upload SET size = $1, parts = $2, last_part = $3, short_part = $4, state = $5, revision = $6, updated_at = $7
-		WHERE id = $8 AND revision = $9`,
-		u.Size, u.Parts, u.lastPart, boolean(u.shortPart), u.sealed, u.revision+1, r.now().UnixMicro(), u.ID, u.revision)
-	if err != nil {
-		return fmt.Errorf("save upload %s: %w", u.ID, err)
+	if err := u.unchanged(revisionRow(tx, u.ID)); err != nil {
+		return err
 	}
-	if n == 0 {
-		return r.faster(tx, u.ID)
+	if err := tx.Send(`UPDATE upload SET size = $1, parts = $2, last_part = $3, short_part = $4, state = $5, revision = $6, updated_at = $7
+		WHERE id = $8`,
+		u.Size, u.Parts, u.lastPart, boolean(u.shortPart), u.sealed, u.revision+1, r.now().UnixMicro(), u.ID); err != nil {
+		return fmt.Errorf("save upload %s: %w", u.ID, err)
 	}
 	return nil
 }

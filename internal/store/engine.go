@@ -38,6 +38,8 @@ type session interface {
 	send(tx *Tx, query string, args []any) error
 	// query runs a statement that returns rows. single says that no more than the first of them is of interest.
 	query(tx *Tx, query string, args []any, single bool) (cursor, error)
+	// prefetch runs the queries of rows at once where that saves a round trip, and gives each what it read.
+	prefetch(tx *Tx, rows []*Row) error
 }
 
 // cursor is the rows of a query that were not read yet.

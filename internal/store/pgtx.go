@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -92,6 +93,45 @@ func (s *pgTx) query(_ *Tx, query string, args []any, single bool) (cursor, erro
 	reader := s.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary)
 	s.open = &pgRows{tx: s, reader: reader}
 	return s.open, nil
+}
+
+func (s *pgTx) prefetch(_ *Tx, rows []*Row) error {
+	for some := range slices.Chunk(rows, mostSent) {
+		if err := s.prefetchSome(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *pgTx) prefetchSome(rows []*Row) error {
+	asked := make([]sentStmt, len(rows))
+	for i, row := range rows {
+		st, values, formats, err := s.prepare(row.query, row.args)
+		if err != nil {
+			return err
+		}
+		asked[i] = sentStmt{st, values, formats}
+	}
+	s.c.queries.Add(1)
+	p := s.c.c.StartPipeline(context.Background())
+	count := s.ahead(p)
+	for _, st := range asked {
+		p.SendQueryStatement(st.StatementDescription, st.values, st.formats, allBinary)
+	}
+	results, err := through(p, count+len(asked))
+	if err != nil {
+		return err
+	}
+	s.arrived()
+	for i, row := range rows {
+		read, err := taken(results[count+i])
+		if err != nil {
+			return err
+		}
+		row.ahead = read
+	}
+	return nil
 }
 
 // waiting reports whether something is to go ahead of the next statement.

@@ -165,6 +165,9 @@ func (c *conn) query(tx *Tx, query string, args []any, _ bool) (cursor, error) {
 	return &sqliteRows{c: c, s: s, rows: rows, row: s.row(len(rows.Columns()))}, nil
 }
 
+// prefetch leaves it to Scan to run the queries, since there is no round trip to save.
+func (c *conn) prefetch(*Tx, []*Row) error { return nil }
+
 // sqliteRows are the rows of a statement that is under way.
 type sqliteRows struct {
 	c    *conn

@@ -74,6 +74,22 @@ func (tx *Tx) QueryRow(query string, args ...any) Row {
 	return Row{tx: tx, query: query, args: args}
 }
 
+// Prefetch runs the queries of rows that QueryRow gave and that are to be scanned soon, all at once: a database beyond a network answers
+// them in one round trip. Whether a row has what the transaction changes between Prefetch and Scan is not said. A row that was
+// prefetched may still go unscanned.
+func (tx *Tx) Prefetch(rows ...*Row) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := tx.session.prefetch(tx, rows); err != nil {
+		return tx.fail("query", rows[0].query, err)
+	}
+	return nil
+}
+
 // OnCommit makes fn run once the changes of the transaction are durable, before Update returns. Across Updates these
 // functions run one at a time, but those of Updates that ran side by side in any order: a function may forget what is out of date,
 // and not remember what came in its place. They hold up other Updates: keep them short, and don't use the DB in them. When the
@@ -185,13 +201,19 @@ type Row struct {
 	tx    *Tx
 	query string
 	args  []any
+	ahead cursor // what Prefetch read; nil if the query is still to be run
 }
 
 // Scan runs the query and copies the columns of its first row, as Rows.Scan does. The error is ErrNoRows when there is
 // none.
 func (r Row) Scan(dest ...any) error {
 	var rows Rows
-	if err := rows.start(r.tx, r.query, r.args, true); err != nil {
+	if r.ahead != nil {
+		if err := r.tx.usable(); err != nil {
+			return err
+		}
+		rows = Rows{tx: r.tx, query: r.query, rows: r.ahead}
+	} else if err := rows.start(r.tx, r.query, r.args, true); err != nil {
 		return err
 	}
 	defer rows.Close()

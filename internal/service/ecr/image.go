@@ -45,7 +45,7 @@ func (s *service) addImages(out *awsapi.Service) {
 	})
 }
 
-func (s *service) putImage(_ context.Context, c awsapi.Call, in *api.PutImageRequest) (awsapi.Staged[api.PutImageResponse], error) {
+func (s *service) putImage(ctx context.Context, c awsapi.Call, in *api.PutImageRequest) (awsapi.Staged[api.PutImageResponse], error) {
 	id := registryID(c, in.RegistryID)
 	if in.ImageTag != "" && !oci.ValidTag(in.ImageTag) {
 		return awsapi.Staged[api.PutImageResponse]{}, invalid("imageTag", "must satisfy regular expression '[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}'")
@@ -54,8 +54,12 @@ func (s *service) putImage(_ context.Context, c awsapi.Call, in *api.PutImageReq
 	if err != nil {
 		return awsapi.Staged[api.PutImageResponse]{}, about(id, in.RepositoryName, err)
 	}
+	repo, err := s.Registry.Find(ctx, id, in.RepositoryName)
+	if err != nil {
+		return awsapi.Staged[api.PutImageResponse]{}, about(id, in.RepositoryName, err)
+	}
 	save := func(tx *store.Tx) (*api.PutImageResponse, error) {
-		image, err := s.Registry.PutImage(tx, id, in.RepositoryName, push)
+		image, err := s.Registry.PutImage(tx, repo, push)
 		if err != nil {
 			return nil, about(id, in.RepositoryName, err)
 		}

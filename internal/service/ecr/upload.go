@@ -59,14 +59,14 @@ func (s *service) initiateLayerUpload(tx *store.Tx, c awsapi.Call, in *api.Initi
 	return &api.InitiateLayerUploadResponse{UploadID: upload.ID, PartSize: &partSize}, nil
 }
 
-// resume opens an upload for writing. fail makes an error that knows the upload.
-func (s *service) resume(ctx context.Context, id registry.ID, name, uploadID string) (t *registry.Transfer, fail func(error) error, err error) {
+// resume opens an upload for writing, and if it is to be finished, under the digests. fail makes an error that knows the upload.
+func (s *service) resume(ctx context.Context, id registry.ID, name, uploadID string, digests ...oci.Digest) (t *registry.Transfer, fail func(error) error, err error) {
 	fail = failing(id, name, uploadID, 0)
 	repo, err := s.Registry.Find(ctx, id, name)
 	if err != nil {
 		return nil, fail, fail(err)
 	}
-	if t, err = s.Registry.Resume(ctx, repo, uploadID); err != nil {
+	if t, err = s.Registry.Resume(ctx, repo, uploadID, digests...); err != nil {
 		return nil, fail, fail(err)
 	}
 	return t, failing(id, name, uploadID, t.Upload().Size), nil
@@ -109,13 +109,13 @@ func (s *service) uploadLayerPart(ctx context.Context, c awsapi.Call, in *api.Up
 func (s *service) completeLayerUpload(ctx context.Context, c awsapi.Call, in *api.CompleteLayerUploadRequest) (awsapi.Staged[api.CompleteLayerUploadResponse], error) {
 	var staged awsapi.Staged[api.CompleteLayerUploadResponse]
 	id := registryID(c, in.RegistryID)
-	t, fail, err := s.resume(ctx, id, in.RepositoryName, in.UploadID)
-	if err != nil {
-		return staged, err
-	}
 	digests := make([]oci.Digest, len(in.LayerDigests))
 	for i, d := range in.LayerDigests {
 		digests[i] = oci.Digest(d)
+	}
+	t, fail, err := s.resume(ctx, id, in.RepositoryName, in.UploadID, digests...)
+	if err != nil {
+		return staged, err
 	}
 	if err := t.Finish(ctx, digests, true); err != nil {
 		t.Close()
