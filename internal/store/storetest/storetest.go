@@ -33,6 +33,8 @@ func Run(t *testing.T, opener Opener) {
 		{"constraints", testConstraints},
 		{"send", testSend},
 		{"send what fails", testSendFails},
+		{"prefetch", testPrefetch},
+		{"prefetch what fails", testPrefetchFails},
 		{"increments", testIncrements},
 		{"failing neighbours", testFailingNeighbours},
 		{"panic", testPanic},
