@@ -178,7 +178,7 @@ func (m *mover) openSource(ctx context.Context) (err error) {
 		m.id, err = m.fromDB.Installation(ctx)
 	}
 	if err == nil && m.id == "" {
-		err = fmt.Errorf("there is no installation in %s", PublicPlace(c.databasePlace()))
+		err = errNoInstallation(c)
 	}
 	if err != nil || m.fromDB == nil {
 		return err

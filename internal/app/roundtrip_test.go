@@ -79,14 +79,15 @@ func TestRoundTrips(t *testing.T) {
 		{"GET of a manifest, warm", 1, func() { do(http.MethodGet, "/v2/app/manifests/"+manifestDigest, nil, http.StatusOK) }},
 		{"GET of a layer, cold", 2, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
 		{"GET of a layer, warm", 1, func() { do(http.MethodGet, "/v2/app/blobs/"+digest, nil, http.StatusOK) }},
-		{"PutImageTagMutability", 3, func() {
-			s.MustECR("PutImageTagMutability", map[string]any{"repositoryName": "app", "imageTagMutability": "MUTABLE"}, nil)
-		}},
 		{"DescribeImages", 6, func() { s.MustECR("DescribeImages", map[string]any{"repositoryName": "app"}, nil) }},
 		{"BatchGetImage", 1, func() {
 			s.MustECR("BatchGetImage", map[string]any{"repositoryName": "app", "imageIds": []any{map[string]any{"imageTag": fmt.Sprintf("v%d", n)}}}, nil)
 		}},
 		{"GetAuthorizationToken", 1, func() { s.MustECR("GetAuthorizationToken", struct{}{}, nil) }},
+		{"PutImageTagMutability", 3, func() {
+			s.MustECR("PutImageTagMutability", map[string]any{"repositoryName": "app", "imageTagMutability": "MUTABLE"}, nil)
+		}},
+		{"HEAD by tag, of a repository that has changed", 2, func() { do(http.MethodHead, fmt.Sprintf("/v2/app/manifests/v%d", n), nil, http.StatusOK) }},
 	}
 	// The connections have all statements after some rounds. What is done in the background counts too, and comes seldom, but on a busy
 	// machine the requests come seldom as well.

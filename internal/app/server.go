@@ -53,7 +53,9 @@ type Options struct {
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 
-	blobs *blobMetrics
+	// existing opens only an installation that is there.
+	existing bool
+	blobs    *blobMetrics
 	// blobCache is how many bytes of objects of a bucket may stay in memory: none for commands, which look at what is there.
 	blobCache int
 }

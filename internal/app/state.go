@@ -55,6 +55,13 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if err := checkMarks(ctx, c, st.db); err != nil {
 		return err
 	}
+	if o.existing {
+		if id, err := st.db.Installation(ctx); err != nil {
+			return err
+		} else if id == "" {
+			return errNoInstallation(c)
+		}
+	}
 	if o.Now == nil {
 		o.Now = st.db.Now
 	}
@@ -215,15 +222,25 @@ func (st *state) close() error {
 	return errors.Join(errs...)
 }
 
+func errNoInstallation(c Config) error {
+	return fmt.Errorf("there is no installation in %s; start a server with it first: coffer serve", PublicPlace(c.databasePlace()))
+}
+
 // withState calls fn with the state of a server that isn't running. It makes no state where there is none.
 func withState(ctx context.Context, c Config, fn func(*state) error) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil && c.Database == "" {
+	if c.Database != "" {
+		if schema, err := store.ReadSchema(ctx, c.Data, c.Database); err != nil {
+			return err
+		} else if schema.Have == 0 {
+			return errNoInstallation(c)
+		}
+	} else if _, err := os.Stat(filepath.Join(c.Data, store.FileName)); err != nil {
 		return fmt.Errorf("the data folder %s holds no database; start a server with it first: coffer serve --data %s", c.Data, c.Data)
 	}
-	st, err := openState(ctx, c, Options{})
+	st, err := openState(ctx, c, Options{existing: true})
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,9 @@ func TestImagesAreCounted(t *testing.T) {
 		t.Errorf("%d images, %d refused", n, refused.Load())
 	}
 	e.check()
-	tags := read(e, func(tx *store.Tx) ([]string, error) { return e.texts(tx, `SELECT name FROM tag ORDER BY name LIMIT 20`) })
+	tags := read(e, func(tx *store.Tx) ([]string, error) {
+		return e.texts(tx, `SELECT name FROM tag ORDER BY name LIMIT 20`)
+	})
 	refused.Store(0)
 	for n := range pushers {
 		all.Go(func() {

@@ -164,28 +164,35 @@ func scaleMeasures(s scale) []scaleMeasure {
 		}
 		return src.blob(c.bench.reserve(1))
 	}
+	reads := func(method string) func(*cluster) (job, error) {
+		return func(c *cluster) (job, error) { return readJob(c, method, s.n(20000)) }
+	}
+	pulls := func(c *cluster) (job, error) {
+		src, err := newSource(smallLayer)
+		if err != nil {
+			return job{}, err
+		}
+		b, err := src.blob(c.bench.reserve(1))
+		if err != nil {
+			return job{}, err
+		}
+		if err := pushAndCheck(c.hosts[0], "bench/r0", b); err != nil {
+			return job{}, err
+		}
+		get := c.hosts[0].target.request(nil, "GET", "/v2/bench/r0/blobs/"+b.digest, "", -1)
+		return job{clients: 16, ops: s.n(6000), do: func(conn *conn, _ int) error { return fetch(conn, get, smallLayer) }}, nil
+	}
 	return []scaleMeasure{
 		{"64 KiB image pushed, 8 clients, one repository", 0, pushes(8, s.n(800), "bench/r0")},
 		{"— 32 clients, one repository", 0, pushes(32, s.n(800), "bench/r0")},
 		{"— 8 clients, 8 repositories", 0, pushes(8, s.n(800), repositories...)},
 		{"— 32 clients, 8 repositories", 0, pushes(32, s.n(800), repositories...)},
-		{"manifest HEAD by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodHead, s.n(20000)) }},
-		{"manifest GET by tag, 16 clients", 0, func(c *cluster) (job, error) { return readJob(c, http.MethodGet, s.n(20000)) }},
-		{"64 KiB layer pulled, 16 clients", 0, func(c *cluster) (job, error) {
-			src, err := newSource(smallLayer)
-			if err != nil {
-				return job{}, err
-			}
-			b, err := src.blob(c.bench.reserve(1))
-			if err != nil {
-				return job{}, err
-			}
-			if err := pushAndCheck(c.hosts[0], "bench/r0", b); err != nil {
-				return job{}, err
-			}
-			get := c.hosts[0].target.request(nil, "GET", "/v2/bench/r0/blobs/"+b.digest, "", -1)
-			return job{clients: 16, ops: s.n(6000), do: func(conn *conn, _ int) error { return fetch(conn, get, smallLayer) }}, nil
-		}},
+		{"manifest HEAD by tag, 16 clients", 0, reads(http.MethodHead)},
+		{"— 16 clients for each server", 0, forEach(reads(http.MethodHead))},
+		{"manifest GET by tag, 16 clients", 0, reads(http.MethodGet)},
+		{"— 16 clients for each server", 0, forEach(reads(http.MethodGet))},
+		{"64 KiB layer pulled, 16 clients", 0, pulls},
+		{"— 16 clients for each server", 0, forEach(pulls)},
 		{formatSize(big) + " push, one client", big, func(c *cluster) (job, error) {
 			b, err := large(c)
 			return job{clients: 1, ops: 1, do: func(conn *conn, _ int) error { return conn.pushBlob("bench/r0", b) }}, err
@@ -205,6 +212,16 @@ func scaleMeasures(s scale) []scaleMeasure {
 }
 
 var repositories = []string{"bench/r0", "bench/r1", "bench/r2", "bench/r3", "bench/r4", "bench/r5", "bench/r6", "bench/r7"}
+
+// forEach gives each server of an installation the clients of a job, so that more servers have more to do.
+func forEach(jobOf func(*cluster) (job, error)) func(*cluster) (job, error) {
+	return func(c *cluster) (job, error) {
+		j, err := jobOf(c)
+		j.clients *= len(c.hosts)
+		j.ops *= len(c.hosts)
+		return j, err
+	}
+}
 
 // readJob reads a manifest by its tag.
 func readJob(c *cluster, method string, ops int) (job, error) {
