@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +21,25 @@ var withoutNetworks = []string{"--bridge=none", "--iptables=false", "--ip-forwar
 // StartDocker starts a docker engine of the test's own, without networks, which leaves the machine's alone, and returns what
 // DOCKER_HOST is for its clients. It ends with the test.
 func StartDocker(t testing.TB) string {
+	t.Helper()
+	host, _ := startDocker(t, func(args []string) *exec.Cmd {
+		return exec.Command(Tool(t, "dockerd"), append(args, withoutNetworks...)...)
+	})
+	return host
+}
+
+// StartDockerApart starts a docker engine in a network namespace of its own, in which it makes networks as it likes. It returns what
+// DOCKER_HOST is for its clients, and the namespace's path. Both end with the test.
+func StartDockerApart(t testing.TB) (host, namespace string) {
+	t.Helper()
+	host, engine := startDocker(t, func(args []string) *exec.Cmd {
+		return exec.Command(Tool(t, "unshare"), append([]string{"--net", "--", "sh", "-c", `ip link set lo up && exec "$@"`, "sh", Tool(t, "dockerd")}, args...)...)
+	})
+	return host, fmt.Sprintf("/proc/%d/ns/net", engine.Pid)
+}
+
+// startDocker starts an engine by a command that is made of its arguments.
+func startDocker(t testing.TB, command func(args []string) *exec.Cmd) (host string, engine *os.Process) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("the kernel lets only root run a docker engine")
@@ -38,17 +56,16 @@ func StartDocker(t testing.TB) string {
 	var problems error
 	// The overlay driver works on most file systems, but not on one that is an overlay itself.
 	for _, driver := range []string{"overlay2", "vfs"} {
-		cmd := exec.Command(Tool(t, "dockerd"), slices.Concat([]string{"--data-root", filepath.Join(dir, "data-"+driver),
-			"--exec-root", filepath.Join(dir, "exec"), "--host", "unix://" + socket, "--pidfile", filepath.Join(dir, "pid"),
-			"--storage-driver", driver}, withoutNetworks)...)
+		cmd := command([]string{"--data-root", filepath.Join(dir, "data-"+driver), "--exec-root", filepath.Join(dir, "exec"),
+			"--host", "unix://" + socket, "--pidfile", filepath.Join(dir, "pid"), "--storage-driver", driver})
 		err := startEngine(t, cmd, socket)
 		if err == nil {
-			return "unix://" + socket
+			return "unix://" + socket, cmd.Process
 		}
 		problems = errors.Join(problems, err)
 	}
 	t.Fatalf("dockerd did not start: %v", problems)
-	return ""
+	return "", nil
 }
 
 // enginePatience is how long an engine may take to start, and to end.
