@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -178,11 +179,40 @@ func (s *S3) complete(ctx context.Context, key, id string, etags []string, size 
 	_, err := s.client.CompleteMultipartUpload(ctx, in, within(completeTime))
 	switch code := codeOf(err); {
 	case err == nil:
-		return nil
+		return s.made(ctx, key, size)
 	case code == "NoSuchUpload", statusOf(err) == http.StatusPreconditionFailed, code == "InvalidPart", code == "InvalidPartOrder":
 		return s.settled(ctx, key, code, etags, size)
 	}
 	return s.s3Error(err)
+}
+
+// A server that says that it has made an object is asked for it after madePause, twice that and so on, up to madePauseMax.
+const (
+	madePause    = 50 * time.Millisecond
+	madePauseMax = 1600 * time.Millisecond
+)
+
+// made sees that an object is there which the server says it has made of its parts. versitygw says so too while an earlier request
+// to make it goes on, and for ever if it was killed meanwhile.
+func (s *S3) made(ctx context.Context, key string, size int64) error {
+	for pause := madePause; ; pause *= 2 {
+		found, _, _, err := s.head(ctx, key)
+		switch {
+		case err == nil && found != size:
+			return fs.ErrExist
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		case pause > madePauseMax:
+			return fmt.Errorf("%w: it says that it has made the object, and doesn't have it", ErrUnreachable)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // settled finds out what became of an upload that can't be completed: an earlier attempt to do so may have been answered

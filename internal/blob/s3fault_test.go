@@ -3,18 +3,24 @@ package blob_test
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/coffer-registry/coffer/internal/blob"
 	"github.com/coffer-registry/coffer/internal/blob/s3test"
@@ -328,4 +334,91 @@ func TestS3Ends(t *testing.T) {
 			t.Errorf("request %d: %v", n, err)
 		}
 	}
+}
+
+// TestS3NotMade is about a server that was killed while it made an object of its parts: from then on it says that it has made it, and
+// hasn't. Nobody must believe it.
+func TestS3NotMade(t *testing.T) {
+	server := s3test.Start(t)
+	s3test.Environment(t)
+	proxy, bucket := server.Proxy(t), server.Bucket(t)
+	s := openS3(t, s3test.URL(proxy.Endpoint, bucket), blob.S3Options{})
+	for what, later := range map[string]bool{"never": false, "a moment later": true} {
+		key, p := blob.NewKey(time.Now()), randomBytes(8, 1000)
+		u := start(t, s, key, nil, string(p))
+		if err := u.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var rename, back func() error
+		asked := 0
+		proxy.Use(func(_ int, r *http.Request) s3test.Fault {
+			switch {
+			case r.Method == http.MethodPost:
+				rename, back = underWay(t, filepath.Join(server.Folder, bucket), p)
+				if err := rename(); err != nil {
+					t.Error(err)
+				}
+			case r.Method == http.MethodHead && later:
+				if asked++; asked == 2 { // It goes on where it was, as a request that stalled does.
+					if err := errors.Join(back(), complete(t, server.Client(t), bucket, "objects/"+key)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			return s3test.None
+		})
+		err := u.Commit(t.Context())
+		proxy.Use(nil)
+		if later && err != nil || !later && !errors.Is(err, blob.ErrUnreachable) {
+			t.Errorf("an object that is made %s: %v", what, err)
+		}
+		if later {
+			wantBytes(t, s, key, p)
+		}
+		if err := u.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// underWay finds the only multipart upload of versitygw in a bucket, whose only part is p, and returns what gives it the name that it has
+// while an object is made of it, and what takes that away.
+func underWay(t *testing.T, bucket string, p []byte) (rename, back func() error) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(bucket, ".sgwtmp", "multipart", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found = slices.DeleteFunc(found, func(name string) bool { return strings.HasSuffix(name, ".inprogress") })
+	if len(found) != 1 {
+		t.Fatalf("%d uploads: %v", len(found), found)
+	}
+	var all [md5.Size]byte
+	fips140.WithoutEnforcement(func() {
+		part := md5.Sum(p)
+		all = md5.Sum(part[:])
+	})
+	name := fmt.Sprintf("%s.%x-1.inprogress", found[0], all)
+	return func() error { return os.Rename(found[0], name) }, func() error { return os.Rename(name, found[0]) }
+}
+
+// complete makes an object of the parts of its only upload.
+func complete(t *testing.T, c *s3.Client, bucket, name string) error {
+	t.Helper()
+	uploads, err := c.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: &name})
+	if err != nil || len(uploads.Uploads) != 1 {
+		return fmt.Errorf("%v, %w", uploads, err)
+	}
+	id := uploads.Uploads[0].UploadId
+	parts, err := c.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &bucket, Key: &name, UploadId: id})
+	if err != nil {
+		return err
+	}
+	var list []types.CompletedPart
+	for _, part := range parts.Parts {
+		list = append(list, types.CompletedPart{ETag: part.ETag, PartNumber: part.PartNumber})
+	}
+	_, err = c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &name, UploadId: id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: list}})
+	return err
 }

@@ -96,7 +96,7 @@ func TestS3Requests(t *testing.T) {
 	proxy := server.Proxy(t)
 	s := openS3(t, s3test.URL(proxy.Endpoint, server.Bucket(t)), blob.S3Options{})
 	for _, test := range []struct{ size, write, read int }{
-		{100, 1, 1}, {512 << 10, 1, 1}, {mib, 1, 2}, {3 * mib / 2, 1, 2}, {5 * mib, 1, 3}, {11 * mib, 5, 3}, {50 * mib, 12, 3},
+		{100, 1, 1}, {512 << 10, 1, 1}, {mib, 1, 2}, {3 * mib / 2, 1, 2}, {5 * mib, 1, 3}, {11 * mib, 6, 3}, {50 * mib, 13, 3},
 	} {
 		key, p := blob.NewKey(time.Now()), randomBytes(1, test.size)
 		proxy.Use(nil)
@@ -153,7 +153,7 @@ func TestS3Resumes(t *testing.T) {
 	if err := u.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(proxy.Requests()), "[POST uploads PUT PUT partNumber POST uploadId DELETE]"; got != want {
+	if got, want := fmt.Sprint(proxy.Requests()), "[POST uploads PUT PUT partNumber POST uploadId HEAD DELETE]"; got != want {
 		t.Errorf("requests were %s, want %s", got, want)
 	}
 	wantBytes(t, s, key, p)

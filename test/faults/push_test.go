@@ -175,7 +175,7 @@ func (w *worker) pushed(s sent) bool {
 
 // pushChunks sends a layer to an upload in up to four chunks, each by another way, and makes it readable.
 func (w *worker) pushChunks(upload string, op history.Op, b client.Blob) bool {
-	chunks, at := 1+w.r.IntN(4), 0
+	chunks, at, sent := 1+w.r.IntN(4), 0, 0
 	for n := 1; n <= chunks && at < len(b.Bytes); n++ {
 		end := len(b.Bytes)
 		if n < chunks {
@@ -183,13 +183,13 @@ func (w *worker) pushChunks(upload string, op history.Op, b client.Blob) bool {
 			end = min(end, len(b.Bytes))
 		}
 		var ok bool
-		if at, ok = w.patch(upload, op.Repository, b, at, end); !ok {
+		if at, ok = w.patch(upload, op.Repository, b, at, end, &sent); !ok {
 			return false
 		}
 	}
 	for tries := 0; at < len(b.Bytes) && tries < 3; tries++ {
 		var ok bool
-		if at, ok = w.patch(upload, op.Repository, b, at, len(b.Bytes)); !ok {
+		if at, ok = w.patch(upload, op.Repository, b, at, len(b.Bytes), &sent); !ok {
 			return false
 		}
 	}
@@ -206,14 +206,16 @@ func (w *worker) pushChunks(upload string, op history.Op, b client.Blob) bool {
 	return w.pushed(s)
 }
 
-// patch sends a chunk, and returns how far the upload is. If the answer doesn't come, it asks for that.
-func (w *worker) patch(upload, repository string, b client.Blob, at, end int) (int, bool) {
+// patch sends a chunk, and returns how far the upload is. If the answer doesn't come, it asks for that. sent is how far the chunks went that
+// were sent to the upload: one that was given up may be written yet.
+func (w *worker) patch(upload, repository string, b client.Blob, at, end int, sent *int) (int, bool) {
+	*sent = max(*sent, end)
 	s := w.ask(nil, func(ctx context.Context, c *client.Client) (client.Answer, error) {
 		return c.V2(ctx, http.MethodPatch, upload, b.Bytes[at:end], "Content-Range", fmt.Sprintf("%d-%d", at, end-1))
 	})
 	switch {
 	case !s.answered:
-		return w.offset(upload, history.Op{Kind: history.Resume, Repository: repository, Digest: b.Digest, Acked: int64(at), Sent: int64(end)})
+		return w.offset(upload, history.Op{Kind: history.Resume, Repository: repository, Digest: b.Digest, Acked: int64(at), Sent: int64(*sent)})
 	case s.answer.Status == http.StatusAccepted:
 		return end, true
 	case s.answer.Status == http.StatusRequestedRangeNotSatisfiable:
