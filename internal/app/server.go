@@ -53,6 +53,9 @@ type Options struct {
 	// HeaderTimeout is how long a client may take to send the headers of a request; 0 is ten seconds.
 	HeaderTimeout time.Duration
 
+	// BeforeCommit is of tests, for store.Options.
+	BeforeCommit func(attempt int) error
+
 	// existing opens only an installation that is there.
 	existing bool
 	blobs    *blobMetrics

@@ -49,7 +49,7 @@ func (st *state) open(ctx context.Context, c Config, o Options) (err error) {
 	if st.lock, err = store.LockDir(c.Data); err != nil {
 		return err
 	}
-	if st.db, err = openDatabase(ctx, c, store.Options{Clock: o.MachineClock}); err != nil {
+	if st.db, err = openDatabase(ctx, c, store.Options{Clock: o.MachineClock, BeforeCommit: o.BeforeCommit}); err != nil {
 		return err
 	}
 	if err := checkMarks(ctx, c, st.db); err != nil {

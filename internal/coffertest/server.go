@@ -103,6 +103,9 @@ func Start(t testing.TB, options ...Option) *Server {
 	for _, option := range options {
 		option(&c, &o)
 	}
+	if storetest.Reruns() {
+		o.BeforeCommit = storetest.Rerun
+	}
 	if storetest.OnPostgreSQL() && c.Database == "" {
 		c.Database = storetest.URL(t, c.Data)
 	}

@@ -52,6 +52,14 @@ func stand(t testing.TB, folder, address string) string {
 // Reruns reports whether each Update of PostgreSQL that would be committed runs once more: whether COFFER_TEST_RERUN is in the environment.
 func Reruns() bool { return OnPostgreSQL() && os.Getenv("COFFER_TEST_RERUN") != "" }
 
+// Rerun is for store.Options.BeforeCommit: it lets no first attempt commit.
+func Rerun(attempt int) error {
+	if attempt == 0 {
+		return errRerun
+	}
+	return nil
+}
+
 // OpenShared opens a database that can be open more than once: one of PostgreSQL that stands for a folder. The caller closes it.
 //
 // With COFFER_TEST_RERUN in the environment, each Update that would be committed runs once more, as it does when others come in its
@@ -59,12 +67,7 @@ func Reruns() bool { return OnPostgreSQL() && os.Getenv("COFFER_TEST_RERUN") != 
 func OpenShared(t testing.TB, folder string, o store.Options) *store.DB {
 	t.Helper()
 	if o.BeforeCommit == nil && Reruns() {
-		o.BeforeCommit = func(attempt int) error {
-			if attempt == 0 {
-				return errRerun
-			}
-			return nil
-		}
+		o.BeforeCommit = Rerun
 	}
 	db, err := store.OpenURL(t.Context(), URL(t, folder), o)
 	if err != nil {
