@@ -29,11 +29,12 @@ run: build
 RACE = -race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc/...=-race=false
 test: setup
 	go test $(RACE) -timeout 15m ./...
-# What runs on both engines, on PostgreSQL: once as it is, and the domain once more with every transaction run twice.
-ON_POSTGRESQL = ./internal/registry ./internal/iam ./internal/organization ./internal/kms ./internal/access ./internal/identity
+# What runs on both engines, on PostgreSQL with every transaction run twice, and what decides on images also as it is.
+ON_POSTGRESQL = ./internal/registry ./internal/iam ./internal/organization ./internal/kms ./internal/access ./internal/identity \
+	./internal/ociserver ./internal/service/...
 test-postgresql: setup
-	COFFER_TEST_ENGINE=postgresql go test -timeout 15m $(ON_POSTGRESQL) ./internal/ociserver ./internal/service/...
-	COFFER_TEST_ENGINE=postgresql COFFER_TEST_RERUN=1 go test -timeout 15m $(ON_POSTGRESQL) ./internal/ociserver ./internal/service/...
+	COFFER_TEST_ENGINE=postgresql go test -timeout 15m ./internal/registry ./internal/ociserver
+	COFFER_TEST_ENGINE=postgresql COFFER_TEST_RERUN=1 go test -timeout 15m $(ON_POSTGRESQL)
 test-fips: setup
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m ./internal/... ./cmd/...
 	GOFIPS140=certified GODEBUG=fips140=only go test -timeout 15m -run '^Test(FIPS|AWS|Docker|Skopeo)$$' ./test/clients
