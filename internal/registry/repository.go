@@ -124,7 +124,9 @@ func (r *Registry) repository(tx *store.Tx, id ID, name string) (Repository, err
 // is ErrRepositoryNotFound if it is not there any more, also if there is another of its name.
 func (r *Registry) current(tx *store.Tx, repo Repository, others ...*store.Row) (Repository, error) {
 	row := repositoryRow(tx, repo.Registry, repo.Name)
-	if err := tx.Prefetch(append(others, &row)...); err != nil {
+	if err := tx.Prefetch(append(others, &row)...); errors.Is(err, store.ErrReference) { // by a row that was to be inserted into it
+		return Repository{}, ErrRepositoryNotFound
+	} else if err != nil {
 		return Repository{}, fmt.Errorf("look up repository %s: %w", repo.Name, err)
 	}
 	now, err := readRepository(row, repo.Name)

@@ -250,3 +250,32 @@ func TestRegistriesAreApart(t *testing.T) {
 	}
 	e.wantContent(repo, []byte("layer"))
 }
+
+// What a request that began before has to store when its repository is gone, or another has its name, is refused.
+func TestRepositoryGoneMeanwhile(t *testing.T) {
+	for what, again := range map[string]bool{"gone": false, "there again": true} {
+		e := newEnv(t, nil)
+		repo := e.create("app")
+		layer := []byte("layer")
+		digest := e.pushImage(repo, "v1", "layer")
+		tr, err := e.Begin(t.Context(), repo, textDigest("another"))
+		e.must(err)
+		p, err := e.NewPush(imageOf(layer), "", "v2", digest)
+		e.must(err)
+		fresh, err := e.NewPush(indexOf(), "", "v3", "")
+		e.must(err)
+		e.must(e.deleteRepository(home, "app", true))
+		e.sweep()
+		if again {
+			e.create("app")
+		}
+		_, _, err = e.finish(tr, []byte("another"))
+		wantError(t, what+": a layer", err, ErrRepositoryNotFound)
+		for _, p := range []Push{p, fresh} {
+			_, err = change(e, func(tx *store.Tx) (Image, error) { return e.PutImage(tx, repo, p) })
+			wantError(t, what+": an image", err, ErrRepositoryNotFound)
+		}
+		e.sweep()
+		e.check()
+	}
+}
