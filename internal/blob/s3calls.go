@@ -195,6 +195,7 @@ const (
 // made sees that an object is there which the server says it has made of its parts. versitygw says so too while an earlier request
 // to make it goes on, and for ever if it was killed meanwhile.
 func (s *S3) made(ctx context.Context, key string, size int64) error {
+	wait := waiter(ctx)
 	for pause := madePause; ; pause *= 2 {
 		found, _, _, err := s.head(ctx, key)
 		switch {
@@ -205,12 +206,8 @@ func (s *S3) made(ctx context.Context, key string, size int64) error {
 		case pause > madePauseMax:
 			return fmt.Errorf("%w: it says that it has made the object, and doesn't have it", ErrUnreachable)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		if err := wait(pause); err != nil {
+			return err
 		}
 	}
 }

@@ -90,16 +90,8 @@ func (r *Registry) ResolveTag(ctx context.Context, repo Repository, tag string) 
 
 // tagDigest finds the digest that a tag points to. The error is ErrImageNotFound.
 func (r *Registry) tagDigest(tx *store.Tx, repository int64, tag string) (oci.Digest, error) {
-	return readTag(tagRow(tx, repository, tag), tag)
-}
-
-func tagRow(tx *store.Tx, repository int64, tag string) store.Row {
-	return tx.QueryRow(`SELECT digest FROM tag WHERE repository = $1 AND name = $2`, repository, tag)
-}
-
-func readTag(row store.Scanner, tag string) (oci.Digest, error) {
 	var digest string
-	err := row.Scan(&digest)
+	err := tx.QueryRow(`SELECT digest FROM tag WHERE repository = $1 AND name = $2`, repository, tag).Scan(&digest)
 	if errors.Is(err, store.ErrNoRows) {
 		return "", ErrImageNotFound
 	}

@@ -38,7 +38,8 @@ type Transfer struct {
 	sum       oci.Digest
 }
 
-// Resume goes on with an upload of the repository. Who means to finish it says under which digests. The error is ErrUploadNotFound, ErrUploadBusy if another request of this process writes to it, or ErrTooBusy.
+// Resume goes on with an upload of the repository. Who means to finish it says under which digests. The error is ErrUploadNotFound,
+// ErrUploadBusy if another request of this process writes to it, or ErrTooBusy.
 func (r *Registry) Resume(ctx context.Context, repo Repository, id string, digests ...oci.Digest) (*Transfer, error) {
 	return r.transfer(ctx, repo, id, true, func(t *Transfer) error {
 		// Only who holds the upload may look where it ended: going on from an older state would cut off what another request

@@ -114,18 +114,12 @@ func (s *pgTx) prefetchSome(rows []*Row) error {
 		asked[i] = sentStmt{st, values, formats}
 	}
 	s.c.queries.Add(1)
-	p := s.c.c.StartPipeline(context.Background())
-	count := s.ahead(p)
-	for _, st := range asked {
-		p.SendQueryStatement(st.StatementDescription, st.values, st.formats, allBinary)
-	}
-	results, err := through(p, count+len(asked))
+	results, err := s.together(asked...)
 	if err != nil {
 		return err
 	}
-	s.arrived()
 	for i, row := range rows {
-		read, err := taken(results[count+i])
+		read, err := taken(results[i])
 		if err != nil {
 			return err
 		}
@@ -161,15 +155,26 @@ func (s *pgTx) arrived() {
 
 // last runs a statement with what goes ahead of it, in one round trip.
 func (s *pgTx) last(st *pgStmt, values [][]byte, formats []int16) (pgconn.Result, error) {
-	p := s.c.c.StartPipeline(context.Background())
-	count := s.ahead(p)
-	p.SendQueryStatement(st.StatementDescription, values, formats, allBinary)
-	results, err := through(p, count+1)
+	results, err := s.together(sentStmt{st, values, formats})
 	if err != nil {
 		return pgconn.Result{}, err
 	}
+	return results[0], nil
+}
+
+// together runs statements with what goes ahead of them, in one round trip, and gives their results.
+func (s *pgTx) together(statements ...sentStmt) ([]pgconn.Result, error) {
+	p := s.c.c.StartPipeline(context.Background())
+	count := s.ahead(p)
+	for _, st := range statements {
+		p.SendQueryStatement(st.StatementDescription, st.values, st.formats, allBinary)
+	}
+	results, err := through(p, count+len(statements))
+	if err != nil {
+		return nil, err
+	}
 	s.arrived()
-	return results[count], nil
+	return results[count:], nil
 }
 
 // lastRows is last for a statement whose rows come as they are read.

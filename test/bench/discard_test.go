@@ -29,9 +29,12 @@ func discard(t *testing.T, bucket string) string {
 	}
 	forward := httputil.NewSingleHostReverseProxy(endpoint)
 	var mu sync.Mutex
-	sizes, made := map[string]int64{}, map[string]int64{}
+	sizes, made := map[string]int64{}, map[string]int64{} // by upload, and by the path of the object
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
+		mu.Lock()
+		size := made[r.URL.Path]
+		mu.Unlock()
 		multipart := query.Has("uploadId") && !strings.Contains(r.URL.Path, "coffer-probe-")
 		switch {
 		case multipart && r.Method == http.MethodPut:
@@ -53,8 +56,8 @@ func discard(t *testing.T, bucket string) string {
 			mu.Unlock()
 			w.Header().Set("Content-Type", "application/xml")
 			fmt.Fprint(w, `<?xml version="1.0" encoding="UTF-8"?><CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>"whole"</ETag></CompleteMultipartUploadResult>`)
-		case r.Method == http.MethodHead && sizeOf(&mu, made, r.URL.Path) > 0:
-			w.Header().Set("Content-Length", strconv.FormatInt(sizeOf(&mu, made, r.URL.Path), 10))
+		case r.Method == http.MethodHead && size > 0:
+			w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		default:
 			forward.ServeHTTP(w, r)
 		}
@@ -63,10 +66,4 @@ func discard(t *testing.T, bucket string) string {
 	query.Set("endpoint", s.URL)
 	u.RawQuery = query.Encode()
 	return u.String()
-}
-
-func sizeOf(mu *sync.Mutex, made map[string]int64, path string) int64 {
-	mu.Lock()
-	defer mu.Unlock()
-	return made[path]
 }

@@ -17,16 +17,23 @@ import (
 
 // place is where an installation is or may move to.
 type place struct {
-	name string
-	// at are the flags of its server, and to those of a move to it.
-	at, to []string
+	name, data string
+	// more are the flags of its server beside the data folder, and to those of a move to it.
+	more, to []string
 }
+
+func (p place) at() []string { return append([]string{"--data", p.data}, p.more...) }
 
 // moving is an installation that moves from place to place.
 type moving struct {
 	t      *testing.T
 	r      *rand.Rand
-	images []*client.Image
+	images []movedImage
+}
+
+type movedImage struct {
+	*client.Image
+	repository, tag string
 }
 
 // TestMoveKilled kills coffer move again and again, from a data folder to PostgreSQL and S3 and back. Whatever is left each time, no two
@@ -37,14 +44,14 @@ func TestMoveKilled(t *testing.T) {
 	dir := t.TempDir()
 	key := filepath.Join(dir, "one", "root-key")
 	database, bucket := pgtest.Start(t).Database(t), gateway.URL(gateway.Bucket(t))
-	one := place{"the folder", []string{"--data", filepath.Join(dir, "one")}, nil}
-	shared := place{"PostgreSQL and S3", []string{"--data", filepath.Join(dir, "shared"), "--database", database, "--blobs", bucket, "--root-key", "file:" + key},
+	one := place{name: "the folder", data: filepath.Join(dir, "one")}
+	shared := place{"PostgreSQL and S3", filepath.Join(dir, "shared"), []string{"--database", database, "--blobs", bucket, "--root-key", "file:" + key},
 		[]string{"--to-data", filepath.Join(dir, "shared"), "--to-database", database, "--to-blobs", bucket}}
 	// The root key of the shared place is no file of a data folder, so it is not copied.
-	back := place{"another folder", []string{"--data", filepath.Join(dir, "back"), "--root-key", "file:" + key}, []string{"--to-data", filepath.Join(dir, "back")}}
+	back := place{"another folder", filepath.Join(dir, "back"), []string{"--root-key", "file:" + key}, []string{"--to-data", filepath.Join(dir, "back")}}
 	m := &moving{t: t, r: rand.New(rand.NewPCG(process.Seed(t), 0))}
 	m.fill(one)
-	one.at = append(one.at, "--root-key", "file:"+key)
+	one.more = []string{"--root-key", "file:" + key}
 	m.move(one, shared)
 	m.verify(shared)
 	m.move(shared, back)
@@ -54,10 +61,7 @@ func TestMoveKilled(t *testing.T) {
 // serve runs a server in a place while fn asks it.
 func (m *moving) serve(at place, fn func(*client.Client)) {
 	m.t.Helper()
-	s := process.Launch(m.t, program.Command(append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", ""}, at.at...)...))
-	if !s.Serves(m.t) {
-		m.t.Fatalf("the server in %s ended:\n%s", at.name, s.Tail())
-	}
+	s := program.Start(m.t, at.data, at.more...)
 	fn(loggedIn(m.t, s))
 	if status := s.Stop(m.t); status != 0 {
 		m.t.Errorf("the server in %s ended with %d:\n%s", at.name, status, s.Tail())
@@ -77,8 +81,9 @@ func (m *moving) fill(at place) {
 				for _, b := range image.Blobs {
 					client.Must(m.t, http.StatusCreated)(c.V2(m.t.Context(), http.MethodPost, name+"/blobs/uploads/?digest="+b.Digest, b.Bytes))
 				}
-				client.Must(m.t, http.StatusCreated)(c.V2(m.t.Context(), http.MethodPut, fmt.Sprintf("%s/manifests/v%d", name, i), image.Manifest, "Content-Type", image.MediaType))
-				m.images = append(m.images, image)
+				tag := fmt.Sprint("v", i)
+				client.Must(m.t, http.StatusCreated)(c.V2(m.t.Context(), http.MethodPut, name+"/manifests/"+tag, image.Manifest, "Content-Type", image.MediaType))
+				m.images = append(m.images, movedImage{image, name, tag})
 			}
 		}
 	})
@@ -87,11 +92,10 @@ func (m *moving) fill(at place) {
 // verify checks that a place holds everything.
 func (m *moving) verify(at place) {
 	m.t.Helper()
-	program.Fsck(m.t, at.at...)
+	program.Fsck(m.t, at.at()...)
 	m.serve(at, func(c *client.Client) {
-		each := len(m.images) / 4
-		for i, image := range m.images {
-			if err := c.PullImage(m.t.Context(), fmt.Sprintf("team/app%d", i/each), fmt.Sprintf("v%d", i%each), image, map[string]bool{}); err != nil {
+		for _, i := range m.images {
+			if err := c.PullImage(m.t.Context(), i.repository, i.tag, i.Image, map[string]bool{}); err != nil {
 				m.t.Errorf("in %s: %v", at.name, err)
 			}
 		}
@@ -101,7 +105,7 @@ func (m *moving) verify(at place) {
 // move moves from one place to another, and kills that again and again, later and later, until it has ended before.
 func (m *moving) move(from, to place) {
 	m.t.Helper()
-	args := append(append([]string{"move"}, from.at...), to.to...)
+	args := append(append([]string{"move"}, from.at()...), to.to...)
 	const step = 25 * time.Millisecond
 	killed := map[string]int{}
 	for n := 1; n <= 60 && killed["done"] == 0; n++ {
@@ -135,7 +139,7 @@ func (m *moving) move(from, to place) {
 // undo gives a broken off move up, for now: the old place can be used again.
 func (m *moving) undo(from, to place) {
 	m.t.Helper()
-	if stdout, stderr, status := program.Run(append([]string{"move", "--undo"}, from.at...)...); status != 0 {
+	if stdout, stderr, status := program.Run(append([]string{"move", "--undo"}, from.at()...)...); status != 0 {
 		m.t.Fatalf("move --undo ended with %d:\n%s%s", status, stdout, stderr)
 	}
 	if state := m.state(from, to); state != "not yet" {
@@ -161,7 +165,7 @@ func (m *moving) state(from, to place) string {
 // usable reports whether a place can be used for what was moved. If it can't, it must be because of a mark or since nothing is there.
 func (m *moving) usable(at place) bool {
 	m.t.Helper()
-	stdout, stderr, status := program.Run(append([]string{"fsck"}, at.at...)...)
+	stdout, stderr, status := program.Run(append([]string{"fsck"}, at.at()...)...)
 	if status == 0 && strings.HasSuffix(stdout, "no faults\n") {
 		return !strings.Contains(stdout, "checked 0 repositories, 0 images, 0 layers in 0 objects")
 	}
