@@ -130,12 +130,15 @@ func (r *Runner) try(ctx context.Context, j Job) (wait time.Duration, err error)
 func (r *Runner) take(ctx context.Context, j Job) (wait time.Duration, err error) {
 	err = r.DB.Update(ctx, func(tx *store.Tx) error {
 		now := r.Now()
-		var due, until time.Time
+		var due, begun, until time.Time
 		var holder string
-		err := tx.QueryRow(`SELECT due_at, holder, held_until FROM job WHERE name = $1`, j.Name).Scan(&due, &holder, &until)
+		err := tx.QueryRow(`SELECT due_at, coalesce(started_at, due_at), holder, held_until FROM job WHERE name = $1`, j.Name).
+			Scan(&due, &begun, &holder, &until)
 		if errors.Is(err, store.ErrNoRows) {
-			due = now.Add(j.Every)
-			_, err = tx.Exec(`INSERT INTO job (name, due_at, holder, held_until, fault) VALUES ($1, $2, '', 0, '')`, j.Name, due)
+			// What was never begun counts from when it was first known.
+			begun, due = now, now.Add(j.Every)
+			_, err = tx.Exec(`INSERT INTO job (name, due_at, holder, held_until, started_at, fault) VALUES ($1, $2, '', 0, $3, '')`,
+				j.Name, due, begun)
 		}
 		if err != nil {
 			return err
@@ -145,7 +148,7 @@ func (r *Runner) take(ctx context.Context, j Job) (wait time.Duration, err error
 			return nil
 		}
 		// An interval that was longer, or a clock that was ahead, is not waited for.
-		if wait = min(due.Sub(now), j.Every); wait > 0 {
+		if wait = min(due.Sub(now), begun.Add(j.Every).Sub(now), j.Every); wait > 0 {
 			return nil
 		}
 		wait = 0

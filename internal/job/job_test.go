@@ -167,3 +167,32 @@ func TestLost(t *testing.T) {
 		t.Error("a run that was ended counts as done")
 	}
 }
+
+// An interval that is shorter than it was counts from when the work was last begun, or first known, also for a server that
+// was just started.
+func TestIntervalShortened(t *testing.T) {
+	var ahead time.Duration
+	r := servers(t, 1, job.Config{})[0]
+	r.Now = func() time.Time { return r.DB.Now().Add(ahead) }
+	err := r.DB.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`INSERT INTO job (name, due_at, holder, held_until, started_at, fault) VALUES ('work', $1, '', 0, $2, '')`,
+			r.Now().Add(time.Hour), r.Now())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, life := range []struct{ ahead, every time.Duration }{
+		{2 * time.Minute, time.Minute},
+		{10 * time.Minute, time.Hour},
+		{40 * time.Minute, 20 * time.Minute},
+	} {
+		ahead = life.ahead
+		enough := make(chan struct{})
+		var once sync.Once
+		run(t, []*job.Runner{r}, job.Job{Name: "work", Every: life.every, Do: func(context.Context) error {
+			once.Do(func() { close(enough) })
+			return nil
+		}}, enough)
+	}
+}
