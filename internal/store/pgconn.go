@@ -21,6 +21,7 @@ import (
 // transaction begins and ends in the same round trips as its first and last statements.
 type pgConn struct {
 	c       *pgconn.PgConn
+	net     *limited // nil if the server may say nothing forever
 	cache   map[string]*pgStmt
 	uses    uint64
 	made    int
@@ -38,16 +39,18 @@ type pgStmt struct {
 // dial opens a connection, on which the server may say nothing for as long as silence, or forever if that is 0.
 func dial(ctx context.Context, config *pgconn.Config, queries *atomic.Int64, silence time.Duration) (*pgConn, error) {
 	config = config.Copy()
+	var bounded *limited
 	if silence > 0 {
 		config.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) {
-			return limited{c, silence}, nil
+			bounded = &limited{Conn: c, limit: silence, patience: silence}
+			return bounded, nil
 		}
 	}
 	raw, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	c := &pgConn{c: raw, cache: map[string]*pgStmt{}, queries: queries}
+	c := &pgConn{c: raw, net: bounded, cache: map[string]*pgStmt{}, queries: queries}
 	if err := c.script(sessionSettings); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -58,16 +61,18 @@ func dial(ctx context.Context, config *pgconn.Config, queries *atomic.Int64, sil
 type limited struct {
 	net.Conn
 	limit time.Duration
+	// patience is the bound for what is read, which may be tried again after it.
+	patience time.Duration
 }
 
-func (l limited) Read(p []byte) (int, error) {
-	if err := l.SetReadDeadline(time.Now().Add(l.limit)); err != nil {
+func (l *limited) Read(p []byte) (int, error) {
+	if err := l.SetReadDeadline(time.Now().Add(l.patience)); err != nil {
 		return 0, err
 	}
 	return l.Conn.Read(p)
 }
 
-func (l limited) Write(p []byte) (int, error) {
+func (l *limited) Write(p []byte) (int, error) {
 	if err := l.SetWriteDeadline(time.Now().Add(l.limit)); err != nil {
 		return 0, err
 	}

@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
-	"math"
-	"slices"
+	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,9 +27,10 @@ type watch struct {
 
 	// What follows belongs to the look that runs.
 	c       *pgConn // nil while there is no connection
+	asked   *answer // of the look that waits for the rest of its answer
 	seen    snapshot
 	failed  bool      // the last look did
-	last    time.Time // when the last look ended well
+	last    time.Time // when the last look of this connection ended well
 	trimmed time.Time
 	best    time.Duration // the shortest way to the server's clock lately
 	set     time.Time     // when offset was set
@@ -53,6 +51,8 @@ const (
 	mostChanges = 10_000
 	// patienceInOutage is how long a look is tried after one that failed.
 	patienceInOutage = time.Second
+	// atOnce is how long who leads a look waits for its answer before another goroutine does.
+	atOnce = 5 * time.Millisecond
 	// trimInterval is how often old rows are deleted.
 	trimInterval = time.Minute
 )
@@ -63,10 +63,14 @@ func (w *watch) init(e *postgres, s *subscribers, clock func() time.Time) {
 
 func (e *postgres) offset() time.Duration { return time.Duration(e.watch.ahead.Load()) }
 
+// fresh waits for a look that began after it was called. Who asks first looks, and the others wait for that.
 func (e *postgres) fresh(ctx context.Context) error {
-	l, err := e.watch.join()
+	l, before, mine, err := e.watch.join()
 	if err != nil {
 		return err
+	}
+	if mine {
+		e.watch.lead(ctx, l, before)
 	}
 	select {
 	case <-l.done:
@@ -76,42 +80,69 @@ func (e *postgres) fresh(ctx context.Context) error {
 	}
 }
 
-// join takes part in the next look, and starts it if nobody did.
-func (w *watch) join() (*look, error) {
+// join takes part in the next look. Whose it is to lead is told so, and which look is to be over before.
+func (w *watch) join() (next, before *look, mine bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, ErrClosed
+		return nil, nil, false, ErrClosed
 	}
-	if w.next == nil {
-		w.next = &look{done: make(chan struct{})}
-		l, before := w.next, w.running
-		w.looks.Go(func() { w.run(l, before) })
+	if w.next != nil {
+		return w.next, nil, false, nil
 	}
-	return w.next, nil
+	w.next = &look{done: make(chan struct{})}
+	w.looks.Add(1)
+	return w.next, w.running, true, nil
 }
 
-// run waits for the look before, and looks.
-func (w *watch) run(l, before *look) {
+// lead makes a look. If its turn or its answer doesn't come at once, another goroutine goes on, so that the caller can give up.
+func (w *watch) lead(ctx context.Context, l, before *look) {
 	if before != nil {
-		<-before.done
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			go func() {
+				<-before.done
+				w.begin(l)
+				w.persist(l)
+			}()
+			return
+		}
 	}
+	w.begin(l)
+	if w.c == nil || w.failed || w.trimDue() || w.look(atOnce) != nil {
+		go w.persist(l)
+		return
+	}
+	w.end(l, nil)
+}
+
+// begin lets no more take part in a look.
+func (w *watch) begin(l *look) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.running, w.next = l, nil
-	w.mu.Unlock()
+}
+
+func (w *watch) end(l *look, err error) {
+	l.err, w.failed = err, err != nil
+	close(l.done)
+	w.looks.Done()
+}
+
+// persist looks until it is known what changed, for as long as patience lasts.
+func (w *watch) persist(l *look) {
 	wait := patience
 	if w.failed { // Those who wait now have waited for the look before already.
 		wait = patienceInOutage
 	}
-	l.err = w.e.persist(context.Background(), wait, func(int) (bool, error) {
+	w.end(l, w.e.persist(context.Background(), wait, func(int) (bool, error) {
 		if w.ended() {
 			return false, ErrClosed
 		}
-		err := translate(w.look())
+		err := translate(w.look(statementLimit))
 		return err != nil, err
-	})
-	w.failed = l.err != nil
-	close(l.done)
+	}))
 }
 
 func (w *watch) ended() bool {
@@ -131,70 +162,51 @@ func (w *watch) close() error {
 	return w.c.close()
 }
 
-const lookQuery = `SELECT CAST(pg_current_snapshot() AS TEXT), CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT), topics, number
-	FROM (VALUES (1)) AS always (one) LEFT JOIN change ON number >= $1 LIMIT $2`
-
-// look tells the subscribers what changed since the last look.
-func (w *watch) look() error {
-	missed := w.c == nil || time.Since(w.last) > changesKept/2
+// look tells the subscribers what changed since the last look. It waits no longer than limit for each piece of the answer; after
+// errLate, another call goes on with it. After other errors it begins anew.
+func (w *watch) look(limit time.Duration) error {
 	if w.c == nil {
 		c, err := w.e.connect(context.Background())
 		if err != nil {
 			return err
 		}
 		w.c = c
+		w.last = time.Time{}
 	}
-	from := w.seen.low
-	if missed {
-		from = math.MaxInt64
+	if w.asked == nil {
+		a, err := w.ask()
+		if err != nil {
+			return w.broken(err)
+		}
+		w.asked = a
 	}
-	begun := time.Now()
-	rows, err := w.read(from)
+	w.c.net.patience = limit
+	err := w.asked.hear(w.c.c)
+	w.c.net.patience = statementLimit
+	if errors.Is(err, errLate) && limit < statementLimit {
+		return errLate
+	}
+	a := w.asked
+	w.asked = nil
 	if err != nil {
-		_ = w.c.close()
-		w.c = nil
-		return err
+		return w.broken(err)
 	}
-	ended := time.Now()
-	seen, err := parseSnapshot(rows[0][0].(string))
-	if err != nil {
-		return err
-	}
-	if missed || len(rows) > mostChanges {
+	if a.missed || a.rows > mostChanges {
 		w.subscribers.tell(Everything)
-	} else {
-		w.tell(rows)
+	} else if topics := a.changed(); len(topics) > 0 {
+		w.subscribers.tell(topics...)
 	}
-	w.seen, w.last = seen, ended
-	w.setClock(ended.Sub(begun), rows[0][1].(int64))
+	w.seen, w.last = a.seen, time.Now()
+	w.setClock(w.last.Sub(a.sent), a.server)
 	w.trim()
 	return nil
 }
 
-func (w *watch) read(from int64) ([][]driver.Value, error) {
-	s := &pgTx{c: w.c}
-	st, values, formats, err := s.prepare(lookQuery, []any{from, mostChanges + 1})
-	if err != nil {
-		return nil, err
-	}
-	w.c.queries.Add(1)
-	rows := pgRows{tx: s, reader: w.c.c.ExecStatement(context.Background(), st.StatementDescription, values, formats, allBinary)}
-	err = rows.takeIn()
-	return rows.rows, err
-}
-
-// tell tells the topics of the transactions that weren't done at the last look.
-func (w *watch) tell(rows [][]driver.Value) {
-	var topics []string
-	for _, row := range rows {
-		if number, ok := row[3].(int64); ok && !w.seen.done(number) {
-			topics = append(topics, splitTopics(row[2].(string))...)
-		}
-	}
-	slices.Sort(topics)
-	if topics = slices.Compact(topics); len(topics) > 0 {
-		w.subscribers.tell(topics...)
-	}
+// broken gives up the connection. What changes until there is another can't be known.
+func (w *watch) broken(err error) error {
+	_ = w.c.close()
+	w.c = nil
+	return err
 }
 
 // setClock compares the clocks after a look that took so long. It was better the shorter it took.
@@ -206,47 +218,14 @@ func (w *watch) setClock(took time.Duration, server int64) {
 	w.ahead.Store(int64(time.UnixMicro(server).Sub(w.clock().Add(-took / 2))))
 }
 
+func (w *watch) trimDue() bool { return time.Since(w.trimmed) >= trimInterval }
+
 // trim deletes rows that are old. Another process may do so at the same time, and an error is of no consequence.
 func (w *watch) trim() {
-	if time.Since(w.trimmed) < trimInterval {
+	if !w.trimDue() {
 		return
 	}
 	w.trimmed = time.Now()
 	before := w.clock().Add(w.e.offset() - changesKept).UnixMicro()
 	_ = w.c.script(`DELETE FROM change WHERE at < ` + strconv.FormatInt(before, 10))
-}
-
-// snapshot says which transactions are done: those below low, and those below high that are not among running.
-type snapshot struct {
-	low, high int64
-	running   []int64
-}
-
-// parseSnapshot reads what pg_current_snapshot gives, such as 10:20:10,14,15.
-func parseSnapshot(text string) (s snapshot, err error) {
-	parts := strings.Split(text, ":")
-	if len(parts) != 3 {
-		return s, errSnapshot
-	}
-	if s.low, err = strconv.ParseInt(parts[0], 10, 64); err != nil {
-		return s, errSnapshot
-	}
-	if s.high, err = strconv.ParseInt(parts[1], 10, 64); err != nil {
-		return s, errSnapshot
-	}
-	if parts[2] == "" {
-		return s, nil
-	}
-	for one := range strings.SplitSeq(parts[2], ",") {
-		number, err := strconv.ParseInt(one, 10, 64)
-		if err != nil {
-			return s, errSnapshot
-		}
-		s.running = append(s.running, number)
-	}
-	return s, nil
-}
-
-func (s snapshot) done(number int64) bool {
-	return number < s.high && !slices.Contains(s.running, number)
 }

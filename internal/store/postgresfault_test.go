@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -224,11 +225,24 @@ func TestForgetsAfterACut(t *testing.T) {
 	}
 }
 
-// TestFreshWaits: a server that hears nothing from the database doesn't say that it knows all.
+// TestFreshWaits: a server that hears nothing from the database doesn't say that it knows all, and whoever asks can give up. It
+// forgets nothing for that: what comes late is heard to its end.
 func TestFreshWaits(t *testing.T) {
 	server := pgtest.Start(t)
 	way := newRelay(t, server.Address())
-	db := openURL(t, strings.Replace(server.Database(t), server.Address(), way.Addr().String(), 1))
+	address := server.Database(t)
+	here := openURL(t, address)
+	db := openURL(t, strings.Replace(address, server.Address(), way.Addr().String(), 1))
+	var mu sync.Mutex
+	var told []string
+	db.Subscribe(func(topic string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, topic)
+	})
+	if err := here.Update(t.Context(), func(tx *store.Tx) error { return tx.Touch("a") }); err != nil {
+		t.Fatal(err)
+	}
 	way.hold(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -238,6 +252,11 @@ func TestFreshWaits(t *testing.T) {
 	way.hold(false)
 	if err := db.Fresh(t.Context()); err != nil {
 		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(told, []string{"a"}) {
+		t.Errorf("told of %q", told)
 	}
 }
 
