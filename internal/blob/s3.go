@@ -60,8 +60,10 @@ type S3 struct {
 	memory    *budget
 	// conditionalPut and conditionalComplete say which requests the server takes If-None-Match with.
 	conditionalPut, conditionalComplete bool
-	tails                               tailCache
-	cache                               *openCache // nil if nothing is kept
+	// checks says that the server compares bytes with their checksum, and keeps that of parts.
+	checks bool
+	tails  tailCache
+	cache  *openCache // nil if nothing is kept
 
 	mu      sync.Mutex
 	writing map[string]bool // keys that are being written to
@@ -125,11 +127,14 @@ func (s *S3) name(key string) *string { return aws.String(s.place.prefix + key) 
 
 func (s *S3) bucket() *string { return &s.place.bucket }
 
-// signing is the options of a request with a body.
-func (s *S3) signing(o *s3.Options) {
-	if !strings.HasPrefix(s.place.endpoint, "http://") {
-		unsigned(o)
+// signing is the options of a request with a body. Bytes are signed only if nothing else tells when they change on the way: not by TLS,
+// nor if they are summed. To sign them would keep out nobody who changes them on purpose, since the server's answers are not signed;
+// that is for the seal that they have, which is looked at whenever they are read.
+func (s *S3) signing(summed bool) func(*s3.Options) {
+	if summed || !strings.HasPrefix(s.place.endpoint, "http://") {
+		return unsigned
 	}
+	return func(*s3.Options) {}
 }
 
 func (s *S3) begin(key string) bool {

@@ -11,6 +11,13 @@ import (
 func TestS3(t *testing.T) {
 	server := s3test.Start(t)
 	s3test.Environment(t)
+	runS3(t, server)
+}
+
+// By TLS, the bytes of requests are not signed.
+func TestS3ByTLS(t *testing.T) { runS3(t, s3test.StartTLS(t)) }
+
+func runS3(t *testing.T, server *s3test.Server) {
 	blobtest.Run(t, func(t *testing.T) func() blob.Store {
 		url := server.URL(server.Bucket(t))
 		return func() blob.Store { return openS3(t, url, blob.S3Options{Cache: 4 * mib}) }

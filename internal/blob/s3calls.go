@@ -65,10 +65,13 @@ func (s *S3) put(ctx context.Context, name string, p []byte, token string, only 
 	if token != "" {
 		in.Metadata = map[string]string{writeToken: token}
 	}
+	if s.checks {
+		in.ChecksumCRC32C = aws.String(checksum(p))
+	}
 	if only {
 		in.IfNoneMatch = aws.String("*")
 	}
-	_, err := s.client.PutObject(ctx, in, s.signing, within(moving(len(p))))
+	_, err := s.client.PutObject(ctx, in, s.signing(s.checks), within(moving(len(p))))
 	if statusOf(err) == http.StatusPreconditionFailed {
 		return fs.ErrExist
 	}
@@ -84,11 +87,15 @@ func (s *S3) head(ctx context.Context, name string) (size int64, etag, token str
 	return aws.ToInt64(out.ContentLength), aws.ToString(out.ETag), out.Metadata[writeToken], nil
 }
 
-func (s *S3) startMultipart(ctx context.Context, name string) (id string, err error) {
+// startMultipart begins a multipart upload. If it is summed, parts go with their checksums.
+func (s *S3) startMultipart(ctx context.Context, name string, summed bool) (id string, err error) {
 	in := &s3.CreateMultipartUploadInput{Bucket: s.bucket(), Key: s.name(name),
 		ContentType: aws.String("application/octet-stream"), ServerSideEncryption: types.ServerSideEncryption(s.place.encryption)}
 	if s.place.kmsKey != "" {
 		in.SSEKMSKeyId = &s.place.kmsKey
+	}
+	if summed {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32c
 	}
 	out, err := s.client.CreateMultipartUpload(ctx, in)
 	if err != nil {
@@ -99,23 +106,29 @@ func (s *S3) startMultipart(ctx context.Context, name string) (id string, err er
 
 var errTooLarge = fmt.Errorf("an object has at most %d parts", maxParts)
 
-func (s *S3) putPart(ctx context.Context, name, id string, number int, p []byte) (etag string, err error) {
+func (s *S3) putPart(ctx context.Context, name, id string, number int, p []byte, summed bool) (part s3Part, err error) {
 	if number > maxParts {
-		return "", errTooLarge
+		return part, errTooLarge
 	}
 	b := &body{bytes: p}
 	defer b.detach()
-	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: s.bucket(), Key: s.name(name), UploadId: &id,
-		PartNumber: aws.Int32(int32(number)), Body: b, ContentLength: aws.Int64(int64(len(p)))}, s.signing, within(moving(len(p))))
-	if err != nil {
-		return "", s.s3Error(err)
+	in := &s3.UploadPartInput{Bucket: s.bucket(), Key: s.name(name), UploadId: &id,
+		PartNumber: aws.Int32(int32(number)), Body: b, ContentLength: aws.Int64(int64(len(p)))}
+	if summed {
+		part.sum = checksum(p)
+		in.ChecksumCRC32C = &part.sum
 	}
-	return strings.Trim(aws.ToString(out.ETag), `"`), nil
+	out, err := s.client.UploadPart(ctx, in, s.signing(summed), within(moving(len(p))))
+	if err != nil {
+		return part, s.s3Error(err)
+	}
+	part.etag = strings.Trim(aws.ToString(out.ETag), `"`)
+	return part, nil
 }
 
-// partsOf lists the etags of the parts that a state counts on. The error is fs.ErrNotExist if they are not those, and
+// partsOf lists the parts that a state counts on. The error is fs.ErrNotExist if they are not those, and
 // fs.ErrExist if the object was committed.
-func (s *S3) partsOf(ctx context.Context, state *s3State) (etags []string, err error) {
+func (s *S3) partsOf(ctx context.Context, state *s3State) (parts []s3Part, err error) {
 	for marker := ""; ; {
 		in := &s3.ListPartsInput{Bucket: s.bucket(), Key: s.name(state.key), UploadId: &state.id}
 		if marker != "" {
@@ -129,23 +142,27 @@ func (s *S3) partsOf(ctx context.Context, state *s3State) (etags []string, err e
 		}
 		for _, part := range out.Parts {
 			number := int(aws.ToInt32(part.PartNumber))
-			if number != len(etags)+1 || len(etags) == state.parts {
+			if number != len(parts)+1 || len(parts) == state.parts {
 				continue
 			}
 			if aws.ToInt64(part.Size) != int64(partSize(number)) {
 				break
 			}
-			etags = append(etags, strings.Trim(aws.ToString(part.ETag), `"`))
+			parts = append(parts, partOf(part))
 		}
 		marker = aws.ToString(out.NextPartNumberMarker)
-		if !aws.ToBool(out.IsTruncated) || marker == "" || len(etags) == state.parts {
+		if !aws.ToBool(out.IsTruncated) || marker == "" || len(parts) == state.parts {
 			break
 		}
 	}
-	if len(etags) != state.parts || chainOf(etags) != state.chain {
+	if len(parts) != state.parts || chainOf(parts) != state.chain {
 		return nil, errReplaced
 	}
-	return etags, nil
+	return parts, nil
+}
+
+func partOf(p types.Part) s3Part {
+	return s3Part{etag: strings.Trim(aws.ToString(p.ETag), `"`), sum: aws.ToString(p.ChecksumCRC32C)}
 }
 
 // errReplaced means that another writer went on with an upload from the same state, or an older one.
@@ -160,14 +177,22 @@ func (s *S3) gone(ctx context.Context, key string) error {
 	return err
 }
 
-// complete makes an object of its parts, which must not exist.
-func (s *S3) complete(ctx context.Context, key, id string, etags []string, size int64) error {
-	parts := make([]types.CompletedPart, len(etags))
-	for i := range etags {
-		parts[i] = types.CompletedPart{ETag: &etags[i], PartNumber: aws.Int32(int32(i + 1))}
+// completion is the request that makes an object of its parts.
+func (s *S3) completion(key, id string, parts []s3Part) *s3.CompleteMultipartUploadInput {
+	list := make([]types.CompletedPart, len(parts))
+	for i := range parts {
+		list[i] = types.CompletedPart{ETag: &parts[i].etag, PartNumber: aws.Int32(int32(i + 1))}
+		if parts[i].sum != "" {
+			list[i].ChecksumCRC32C = &parts[i].sum
+		}
 	}
-	in := &s3.CompleteMultipartUploadInput{Bucket: s.bucket(), Key: s.name(key), UploadId: &id,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}
+	return &s3.CompleteMultipartUploadInput{Bucket: s.bucket(), Key: s.name(key), UploadId: &id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: list}}
+}
+
+// complete makes an object of its parts, which must not exist.
+func (s *S3) complete(ctx context.Context, key, id string, parts []s3Part, size int64) error {
+	in := s.completion(key, id, parts)
 	if s.conditionalComplete {
 		in.IfNoneMatch = aws.String("*")
 	} else if _, _, _, err := s.head(ctx, key); !errors.Is(err, fs.ErrNotExist) {
@@ -181,7 +206,7 @@ func (s *S3) complete(ctx context.Context, key, id string, etags []string, size 
 	case err == nil:
 		return s.made(ctx, key, size)
 	case code == "NoSuchUpload", statusOf(err) == http.StatusPreconditionFailed, code == "InvalidPart", code == "InvalidPartOrder":
-		return s.settled(ctx, key, code, etags, size)
+		return s.settled(ctx, key, code, parts, size)
 	}
 	return s.s3Error(err)
 }
@@ -214,14 +239,14 @@ func (s *S3) made(ctx context.Context, key string, size int64) error {
 
 // settled finds out what became of an upload that can't be completed: an earlier attempt to do so may have been answered
 // to nobody.
-func (s *S3) settled(ctx context.Context, key, code string, etags []string, size int64) error {
+func (s *S3) settled(ctx context.Context, key, code string, parts []s3Part, size int64) error {
 	found, etag, _, err := s.head(ctx, key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(code, "InvalidPart"):
 		return errReplaced
 	case err != nil:
 		return err
-	case found == size && strings.Trim(etag, `"`) == etagOf(etags):
+	case found == size && strings.Trim(etag, `"`) == etagOf(parts):
 		return nil
 	}
 	return fs.ErrExist
@@ -229,10 +254,10 @@ func (s *S3) settled(ctx context.Context, key, code string, etags []string, size
 
 // etagOf is the etag that most servers give an object of parts, by which it is recognised and nothing is proven; " " where
 // servers make etags in another way.
-func etagOf(etags []string) string {
+func etagOf(parts []s3Part) string {
 	var sums []byte
-	for _, etag := range etags {
-		sum, err := hex.DecodeString(etag)
+	for _, part := range parts {
+		sum, err := hex.DecodeString(part.etag)
 		if err != nil || len(sum) != md5.Size {
 			return " "
 		}
@@ -240,7 +265,7 @@ func etagOf(etags []string) string {
 	}
 	var sum [md5.Size]byte
 	fips140.WithoutEnforcement(func() { sum = md5.Sum(sums) })
-	return hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(etags))
+	return hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))
 }
 
 // abortMultipart removes a multipart upload, if it is there.

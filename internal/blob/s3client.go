@@ -107,7 +107,11 @@ func patience(o *retry.StandardOptions) {
 	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) { return backoff(attempt), nil })
 	o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 		var late *attemptError
-		if errors.As(err, &late) || errors.Is(err, io.ErrUnexpectedEOF) || codeOf(err) == "ConditionalRequestConflict" {
+		if errors.As(err, &late) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return aws.TrueTernary
+		}
+		switch codeOf(err) {
+		case "ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch": // the last two: bytes changed on the way
 			return aws.TrueTernary
 		}
 		return aws.UnknownTernary
@@ -184,7 +188,7 @@ func within(limit time.Duration) func(*s3.Options) {
 // moving is how long an attempt may take that moves n bytes.
 func moving(n int) time.Duration { return attemptTime + time.Duration(n)*time.Second/slowestRate }
 
-// unsigned leaves the bytes of a request out of its signature, where TLS protects them.
+// unsigned leaves the bytes of a request out of its signature.
 func unsigned(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 }

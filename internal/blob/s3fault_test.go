@@ -336,6 +336,60 @@ func TestS3Ends(t *testing.T) {
 	}
 }
 
+// TestS3Unchecked is about servers that don't compare bytes with checksums, or don't tell those of parts: then bytes are signed. An
+// upload that was begun with checksums is gone on with without, and the other way round.
+func TestS3Unchecked(t *testing.T) {
+	server := s3test.Start(t)
+	s3test.Environment(t)
+	proxy := server.Proxy(t)
+	url := s3test.URL(proxy.Endpoint, server.Bucket(t))
+	checked := openS3(t, url, blob.S3Options{})
+	large := randomBytes(1, 11*mib)
+	for what, plan := range map[string]s3test.Plan{
+		"wrong checksums are taken": func(_ int, r *http.Request) s3test.Fault {
+			if r.Header.Get("X-Amz-Checksum-Crc32c") != "" {
+				return s3test.Ignored
+			}
+			return s3test.None
+		},
+		"checksums are not listed": func(_ int, r *http.Request) s3test.Fault {
+			if r.Method == http.MethodGet && r.URL.Query().Has("uploadId") {
+				return s3test.Denied
+			}
+			return s3test.None
+		},
+	} {
+		proxy.Use(plan)
+		unchecked := openS3(t, url, blob.S3Options{})
+		if !unchecked.Conditional() {
+			t.Errorf("where %s, the server is taken for one without conditional writes", what)
+		}
+		signed, summed := 0, 0
+		count := func(_ int, r *http.Request) s3test.Fault {
+			if r.Method == http.MethodPut && r.Header.Get("X-Amz-Content-Sha256") != "UNSIGNED-PAYLOAD" {
+				signed++
+			}
+			if r.Method == http.MethodPut && r.Header.Get("X-Amz-Checksum-Crc32c") != "" {
+				summed++
+			}
+			return s3test.None
+		}
+		for _, test := range []struct {
+			first, second  *blob.S3
+			signed, summed int
+		}{{unchecked, unchecked, 5, 0}, {checked, unchecked, 0, 5}, {unchecked, checked, 5, 0}, {checked, checked, 0, 5}} {
+			signed, summed = 0, 0
+			proxy.Use(count)
+			if err := work(t.Context(), test.first, test.second, large); err != nil {
+				t.Errorf("where %s: %v", what, err)
+			}
+			if signed != test.signed || summed != test.summed {
+				t.Errorf("where %s: %d bodies were signed and %d had a checksum, want %d and %d", what, signed, summed, test.signed, test.summed)
+			}
+		}
+	}
+}
+
 // TestS3NotMade is about a server that was killed while it made an object of its parts: from then on it says that it has made it, and
 // hasn't. Nobody must believe it.
 func TestS3NotMade(t *testing.T) {
@@ -416,7 +470,7 @@ func complete(t *testing.T, c *s3.Client, bucket, name string) error {
 	}
 	var list []types.CompletedPart
 	for _, part := range parts.Parts {
-		list = append(list, types.CompletedPart{ETag: part.ETag, PartNumber: part.PartNumber})
+		list = append(list, types.CompletedPart{ETag: part.ETag, PartNumber: part.PartNumber, ChecksumCRC32C: part.ChecksumCRC32C})
 	}
 	_, err = c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &name, UploadId: id,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: list}})

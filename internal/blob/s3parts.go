@@ -2,6 +2,9 @@ package blob
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
 )
 
 const (
@@ -24,6 +27,21 @@ func partsSize(n int) int64 {
 	return int64(n)*smallestPart + partsOfASize*mib*full*(full-1)/2 + rest*full*mib
 }
 
+// s3Part is a part that the server has.
+type s3Part struct {
+	etag string
+	// sum is the checksum of its bytes, as checksum gives it; it is empty if the upload was begun without.
+	sum string
+}
+
+// checksum is the CRC32C of bytes in the form of S3's requests: base64 of its four bytes, the highest first.
+func checksum(p []byte) string {
+	sum := crc32.Checksum(p, castagnoli)
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // etagChain is a digest of the etags of an upload's parts, by which a state knows them.
 type etagChain [sha256.Size]byte
 
@@ -31,9 +49,9 @@ func (c etagChain) add(etag string) etagChain {
 	return sha256.Sum256(append(c[:], etag...))
 }
 
-func chainOf(etags []string) (c etagChain) {
-	for _, etag := range etags {
-		c = c.add(etag)
+func chainOf(parts []s3Part) (c etagChain) {
+	for _, part := range parts {
+		c = c.add(part.etag)
 	}
 	return c
 }

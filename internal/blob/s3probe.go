@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -44,7 +45,20 @@ func (s *S3) probe(ctx context.Context) (err error) {
 		return fmt.Errorf("read an object, which takes s3:GetObject: %w", errors.Join(err, differs(string(read) != name && err == nil)))
 	}
 	s.conditionalPut = errors.Is(s.put(ctx, name, []byte(name), "", true), fs.ErrExist)
+	if s.checks = s.refusesWrongSum(ctx, name); s.checks {
+		err := s.probeMultipart(ctx, name)
+		if s.checks = err == nil; s.checks {
+			return nil
+		}
+	}
 	return s.probeMultipart(ctx, name)
+}
+
+// refusesWrongSum reports whether the server compares the bytes of an object with the checksum that they come with.
+func (s *S3) refusesWrongSum(ctx context.Context, name string) bool {
+	in := &s3.PutObjectInput{Bucket: s.bucket(), Key: s.name(name), Body: strings.NewReader(name), ChecksumCRC32C: aws.String(checksum(nil))}
+	_, err := s.client.PutObject(ctx, in, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	return statusOf(err) == http.StatusBadRequest
 }
 
 func differs(yes bool) error {
@@ -74,18 +88,24 @@ func (s *S3) probeList(ctx context.Context) error {
 	return nil
 }
 
-// probeMultipart completes an upload over an object that exists, which the server should refuse.
+// probeMultipart completes an upload over an object that exists, which the server should refuse for that reason.
 func (s *S3) probeMultipart(ctx context.Context, name string) error {
-	id, err := s.startMultipart(ctx, name)
+	id, err := s.startMultipart(ctx, name, s.checks)
 	if err != nil {
 		return fmt.Errorf("begin an upload, which takes s3:PutObject: %w", err)
 	}
-	etag, err := s.putPart(ctx, name, id, 1, []byte(name))
+	part, err := s.putPart(ctx, name, id, 1, []byte(name), s.checks)
+	if err == nil && s.checks {
+		err = s.listsSum(ctx, name, id, part)
+	}
 	if err == nil {
-		_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: s.bucket(), Key: s.name(name), UploadId: &id, IfNoneMatch: aws.String("*"),
-			MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{ETag: &etag, PartNumber: aws.Int32(1)}}}})
+		in := s.completion(name, id, []s3Part{part})
+		in.IfNoneMatch = aws.String("*")
+		_, err = s.client.CompleteMultipartUpload(ctx, in)
 		s.conditionalComplete = statusOf(err) == http.StatusPreconditionFailed
-		err = nil
+		if s.conditionalComplete || !s.checks {
+			err = nil
+		}
 	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
@@ -93,6 +113,18 @@ func (s *S3) probeMultipart(ctx context.Context, name string) error {
 		err = errors.Join(err, fmt.Errorf("abort an upload, which takes s3:AbortMultipartUpload: %w", aborted))
 	}
 	return err
+}
+
+// listsSum sees that the server tells the checksum of a part, without which an upload can't be resumed elsewhere.
+func (s *S3) listsSum(ctx context.Context, name, id string, part s3Part) error {
+	out, err := s.client.ListParts(ctx, &s3.ListPartsInput{Bucket: s.bucket(), Key: s.name(name), UploadId: &id})
+	if err != nil {
+		return s.s3Error(err)
+	}
+	if len(out.Parts) != 1 || partOf(out.Parts[0]) != part {
+		return errors.New("the server doesn't tell the checksums of parts")
+	}
+	return nil
 }
 
 var _ io.Closer = (*S3)(nil)

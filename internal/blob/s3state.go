@@ -9,11 +9,13 @@ import (
 // written, and what came after them. All parts but the tail are full, so their sizes follow from their number. Their etags
 // are listed by the server, and known by their digest: a state stays small, however large the upload is.
 type s3State struct {
-	key   string
-	id    string // of the multipart upload
-	parts int
-	chain etagChain
-	tail  []byte // what follows the parts, if it is short
+	key string
+	id  string // of the multipart upload
+	// summed says that the parts go with their checksums.
+	summed bool
+	parts  int
+	chain  etagChain
+	tail   []byte // what follows the parts, if it is short
 	// tailID names the temporary object that holds what follows the parts, if that is not short.
 	tailID   string
 	tailSize int
@@ -23,9 +25,11 @@ type s3State struct {
 
 const (
 	stateVersion = 1
-	tailIDSize   = 8 // bytes, as hexadecimal digits in the name
-	maxOldTails  = 8
-	maxUploadID  = 4096
+	// stateSummed is the version of a state whose parts go with their checksums.
+	stateSummed = 2
+	tailIDSize  = 8 // bytes, as hexadecimal digits in the name
+	maxOldTails = 8
+	maxUploadID = 4096
 )
 
 // size is how many bytes the upload holds.
@@ -35,6 +39,9 @@ func (s *s3State) size() int64 { return partsSize(s.parts) + int64(max(len(s.tai
 // objects. Texts and numbers of variable length carry their length.
 func (s *s3State) encode() []byte {
 	b := []byte{stateVersion}
+	if s.summed {
+		b[0] = stateSummed
+	}
 	b = append(b, s.key...)
 	b = binary.AppendUvarint(b, uint64(s.parts))
 	b = append(b, s.chain[:]...)
@@ -56,8 +63,9 @@ func appendText(b []byte, s string) []byte {
 // decodeState reads a state. The error is ErrState for what encode never makes.
 func decodeState(b []byte) (*s3State, error) {
 	r := stateReader{rest: b}
-	s := &s3State{}
-	if r.byte() != stateVersion {
+	version := r.byte()
+	s := &s3State{summed: version == stateSummed}
+	if version != stateVersion && version != stateSummed {
 		return nil, ErrState
 	}
 	s.key = string(r.take(keyLength))

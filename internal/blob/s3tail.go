@@ -21,13 +21,13 @@ type tailCache struct {
 type cachedTail struct {
 	key         string
 	state, tail []byte
-	etags       []string
+	parts       []s3Part
 }
 
-func (c *cachedTail) size() int { return len(c.state) + len(c.tail) + 64*len(c.etags) }
+func (c *cachedTail) size() int { return len(c.state) + len(c.tail) + 64*len(c.parts) }
 
-func (c *tailCache) put(key string, state []byte, etags []string, tail []byte) {
-	entry := &cachedTail{key, state, bytes.Clone(tail), etags}
+func (c *tailCache) put(key string, state []byte, parts []s3Part, tail []byte) {
+	entry := &cachedTail{key, state, bytes.Clone(tail), parts}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(key)
@@ -42,7 +42,7 @@ func (c *tailCache) put(key string, state []byte, etags []string, tail []byte) {
 }
 
 // take gives out what is kept of a state, once.
-func (c *tailCache) take(key string, state []byte) (etags []string, tail []byte, ok bool) {
+func (c *tailCache) take(key string, state []byte) (parts []s3Part, tail []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byKey[key]
@@ -51,7 +51,7 @@ func (c *tailCache) take(key string, state []byte) (etags []string, tail []byte,
 	}
 	entry := e.Value.(*cachedTail)
 	c.remove(key)
-	return entry.etags, entry.tail, bytes.Equal(entry.state, state)
+	return entry.parts, entry.tail, bytes.Equal(entry.state, state)
 }
 
 func (c *tailCache) drop(key string) {

@@ -36,7 +36,7 @@ func TestParts(t *testing.T) {
 // TestStates encodes and decodes states, and refuses what is no state.
 func TestStates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := s3State{key: NewKey(time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "time"), 0)), parts: rapid.IntRange(0, maxParts).Draw(t, "parts"),
+		s := s3State{key: NewKey(time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "time"), 0)), summed: rapid.Bool().Draw(t, "summed"), parts: rapid.IntRange(0, maxParts).Draw(t, "parts"),
 			id: rapid.StringN(1, 200, 400).Draw(t, "id"), chain: etagChain{1}.add("a")}
 		if rapid.Bool().Draw(t, "long") {
 			s.tailID, s.tailSize = randomID(tailIDSize), rapid.IntRange(embeddedTail+1, partSize(s.parts+1)).Draw(t, "size")

@@ -22,9 +22,11 @@ type s3Upload struct {
 	key  string
 	over bool
 	// id is that of the multipart upload; it is empty until the object is synced or larger than a part.
-	id    string
-	slots chan struct{} // one for each part in flight
-	tasks sync.WaitGroup
+	id string
+	// summed says that its parts go with their checksums.
+	summed bool
+	slots  chan struct{} // one for each part in flight
+	tasks  sync.WaitGroup
 
 	state     []byte // of the last sync
 	synced    int    // how much of the buffer that sync made durable
@@ -37,7 +39,7 @@ type s3Upload struct {
 	mu     sync.Mutex
 	buf    *buffer
 	busy   bool     // the buffer is in use without the lock
-	etags  []string // of the parts, empty for those in flight
+	parts  []s3Part // without etags while they are in flight
 	failed error
 	stops  []context.CancelFunc
 }
@@ -71,8 +73,8 @@ func (u *s3Upload) resume(ctx context.Context, resume []byte) error {
 	}
 	var tail []byte
 	var known bool
-	if u.etags, tail, known = u.s.tails.take(u.key, resume); !known {
-		if u.etags, err = u.s.partsOf(ctx, state); err != nil {
+	if u.parts, tail, known = u.s.tails.take(u.key, resume); !known {
+		if u.parts, err = u.s.partsOf(ctx, state); err != nil {
 			return err
 		}
 		tail = state.tail
@@ -82,7 +84,7 @@ func (u *s3Upload) resume(ctx context.Context, resume []byte) error {
 			}
 		}
 	}
-	u.id, u.state, u.syncedAll, u.synced = state.id, bytes.Clone(resume), state.parts, len(tail)
+	u.id, u.summed, u.state, u.syncedAll, u.synced = state.id, state.summed, bytes.Clone(resume), state.parts, len(tail)
 	u.tailID, u.garbage = state.tailID, state.old
 	return u.append(ctx, tail)
 }
@@ -138,7 +140,7 @@ func (u *s3Upload) fill(ctx context.Context, p []byte) (n int, full bool, err er
 	if u.failed != nil {
 		return 0, false, u.failed
 	}
-	part := partSize(len(u.etags) + 1)
+	part := partSize(len(u.parts) + 1)
 	if u.buf == nil {
 		var f *buffer
 		f = u.s.memory.first(func() { u.lose(f) })
@@ -146,7 +148,7 @@ func (u *s3Upload) fill(ctx context.Context, p []byte) (n int, full bool, err er
 	}
 	if f := u.buf; f.n+len(p) > len(f.bytes) && len(f.bytes) < part {
 		need := min(f.n+len(p), part)
-		if len(u.etags) > 0 {
+		if len(u.parts) > 0 {
 			need = part
 		}
 		u.busy = true
@@ -202,18 +204,18 @@ func (u *s3Upload) send(ctx context.Context) error {
 	u.s.memory.filled(f)
 	part, cancel := context.WithCancel(ctx)
 	u.mu.Lock()
-	u.etags = append(u.etags, "")
-	number := len(u.etags)
+	u.parts = append(u.parts, s3Part{})
+	number := len(u.parts)
 	u.stops = append(u.stops, cancel)
 	u.mu.Unlock()
 	u.tasks.Go(func() {
 		defer func() { <-u.slots }()
 		defer cancel()
-		etag, err := u.s.putPart(part, u.key, u.id, number, f.bytes[:f.n])
+		sent, err := u.s.putPart(part, u.key, u.id, number, f.bytes[:f.n], u.summed)
 		u.s.memory.put(f)
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		u.etags[number-1] = etag
+		u.parts[number-1] = sent
 		if err != nil && u.failed == nil {
 			u.failed = err
 		}
@@ -224,7 +226,8 @@ func (u *s3Upload) send(ctx context.Context) error {
 // start begins the multipart upload if that has not been done.
 func (u *s3Upload) start(ctx context.Context) (err error) {
 	if u.id == "" {
-		u.id, err = u.s.startMultipart(ctx, u.key)
+		u.summed = u.s.checks
+		u.id, err = u.s.startMultipart(ctx, u.key, u.summed)
 	}
 	return err
 }
@@ -312,10 +315,10 @@ func (u *s3Upload) sync(ctx context.Context) error {
 		return err
 	}
 	defer u.letGo()
-	if u.state != nil && u.syncedAll == len(u.etags) && u.synced == len(tail) {
+	if u.state != nil && u.syncedAll == len(u.parts) && u.synced == len(tail) {
 		return nil // as it was at the last sync
 	}
-	state := s3State{key: u.key, id: u.id, parts: len(u.etags), chain: chainOf(u.etags)}
+	state := s3State{key: u.key, id: u.id, summed: u.summed, parts: len(u.parts), chain: chainOf(u.parts)}
 	replaced := u.replaced
 	if u.tailID != "" {
 		replaced = append(replaced, u.tailID)
@@ -340,7 +343,7 @@ func (u *s3Upload) sync(ctx context.Context) error {
 func (u *s3Upload) full() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.buf != nil && u.buf.n == partSize(len(u.etags)+1)
+	return u.buf != nil && u.buf.n == partSize(len(u.parts)+1)
 }
 
 // State is that of the last Sync.
@@ -372,19 +375,19 @@ func (u *s3Upload) commit(ctx context.Context) error {
 	if u.id == "" {
 		return u.s.putObject(ctx, u.key, last)
 	}
-	etags := u.etags[:len(u.etags):len(u.etags)]
-	if len(last) > 0 || len(etags) == 0 {
-		etag, err := u.s.putPart(ctx, u.key, u.id, len(etags)+1, last)
+	parts := u.parts[:len(u.parts):len(u.parts)]
+	if len(last) > 0 || len(parts) == 0 {
+		part, err := u.s.putPart(ctx, u.key, u.id, len(parts)+1, last, u.summed)
 		if errors.Is(err, fs.ErrNotExist) {
 			return u.s.gone(ctx, u.key)
 		}
 		if err != nil {
 			return err
 		}
-		etags = append(etags, etag)
+		parts = append(parts, part)
 	}
-	size := partsSize(len(u.etags)) + int64(len(last))
-	return u.s.complete(ctx, u.key, u.id, etags, size)
+	size := partsSize(len(u.parts)) + int64(len(last))
+	return u.s.complete(ctx, u.key, u.id, parts, size)
 }
 
 func (u *s3Upload) allTails() []string {
@@ -424,10 +427,10 @@ func (u *s3Upload) Close() error {
 	}
 	u.stop()
 	u.tasks.Wait()
-	if u.state != nil && u.failure() == nil && u.syncedAll == len(u.etags) {
+	if u.state != nil && u.failure() == nil && u.syncedAll == len(u.parts) {
 		tail, err := u.hold()
 		if err == nil && len(tail) >= u.synced {
-			u.s.tails.put(u.key, u.state, u.etags, tail[:u.synced])
+			u.s.tails.put(u.key, u.state, u.parts, tail[:u.synced])
 		}
 	}
 	u.release()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,8 @@ func (w *watch) lead(ctx context.Context, l, before *look) {
 			return
 		}
 	}
+	// Requests that are here already take part too.
+	runtime.Gosched()
 	w.begin(l)
 	if w.c == nil || w.failed || w.trimDue() || w.look(atOnce) != nil {
 		go w.persist(l)

@@ -27,6 +27,10 @@ const (
 	Denied Fault = "denied"
 	// CutRequest reads half of the request's body and closes the connection.
 	CutRequest Fault = "cut request"
+	// Changed changes a byte of the request's body.
+	Changed Fault = "changed"
+	// Ignored answers 200 in the server's place, which never sees the request.
+	Ignored Fault = "ignored"
 	// Lost lets the request have its whole effect, and closes the connection without an answer.
 	Lost Fault = "lost answer"
 	// CutAnswer lets the request have its whole effect, and gives half of the body of the answer.
@@ -36,7 +40,7 @@ const (
 )
 
 // Retryable are the faults that a client should bear.
-var Retryable = []Fault{Busy, Broken, CutRequest, Lost, CutAnswer}
+var Retryable = []Fault{Busy, Broken, CutRequest, Changed, Lost, CutAnswer}
 
 // Plan decides about the n-th request since Use, counted from 1.
 type Plan func(n int, r *http.Request) Fault
@@ -146,13 +150,17 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case CutRequest:
 		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2) // it may end before
 		panic(http.ErrAbortHandler)
+	case Changed:
+		if held := hold(r); len(held) > 0 {
+			held[len(held)/2] ^= 1
+		}
+		p.pass(w, r, None)
+	case Ignored:
+		hold(r)
+		w.Header().Set("ETag", `"00000000000000000000000000000000"`)
 	case Stall:
 		// The server notices that the client is gone only after it has read all.
-		held, err := io.ReadAll(r.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(held))
+		hold(r)
 		select {
 		case <-release:
 			p.pass(w, r, None)
@@ -161,6 +169,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.pass(w, r, fault)
 	}
+}
+
+// hold reads the body of a request, and leaves it there to be read again.
+func hold(r *http.Request) []byte {
+	held, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(held))
+	return held
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {

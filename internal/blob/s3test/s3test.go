@@ -5,6 +5,8 @@ package s3test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +22,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/coffer-registry/coffer/internal/tlsconfig/tlstest"
 )
 
 // Credentials of the server's administrator, and its region.
@@ -39,8 +43,10 @@ type Server struct {
 	t       testing.TB
 	address string
 	options []string
-	process *exec.Cmd
-	ended   chan struct{} // closed when the process has ended
+	// authority issued the certificate of a server that is reached by TLS; nil is of one that isn't.
+	authority *tlstest.Authority
+	process   *exec.Cmd
+	ended     chan struct{} // closed when the process has ended
 }
 
 // Start starts a server, with more options of versitygw before the command posix. It is stopped when the test ends. The
@@ -52,6 +58,31 @@ func Start(t testing.TB, options ...string) *Server {
 	s.Restart()
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// StartTLS starts a server that is reached by TLS. Clients that the environment configures, and processes that the test starts, trust it.
+func StartTLS(t testing.TB) *Server {
+	t.Helper()
+	Environment(t)
+	s := &Server{t: t, Folder: t.TempDir(), address: freeAddress(t), authority: tlstest.NewAuthority(t)}
+	t.Setenv("AWS_CA_BUNDLE", s.authority.Write(t))
+	certificate, key := s.authority.Issue(t, tlstest.Wanted{}).Write(t, t.TempDir())
+	s.options = []string{"--cert", certificate, "--key", key}
+	s.Endpoint = "https://" + s.address
+	s.Restart()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// transport makes connections to the server.
+func (s *Server) transport() *http.Transport {
+	transport := &http.Transport{}
+	if s.authority != nil {
+		roots := x509.NewCertPool()
+		roots.AddCert(s.authority.Certificate)
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	return transport
 }
 
 // Program finds versitygw, or skips or fails the test as Start does.
@@ -137,7 +168,9 @@ func (s *Server) Restart() {
 
 // answers waits until the server does.
 func (s *Server) answers() error {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	transport := s.transport()
+	transport.DisableKeepAlives = true
+	client := &http.Client{Transport: transport, Timeout: time.Second}
 	deadline := time.After(20 * time.Second)
 	for {
 		response, err := client.Get(s.Endpoint)
@@ -168,7 +201,7 @@ func (s *Server) Bucket(t testing.TB) string {
 
 // Client is a client of the administrator's, to look at what is in a bucket.
 func (s *Server) Client(t testing.TB) *s3.Client {
-	transport := &http.Transport{}
+	transport := s.transport()
 	t.Cleanup(transport.CloseIdleConnections)
 	return s3.New(s3.Options{BaseEndpoint: &s.Endpoint, Region: Region, UsePathStyle: true, HTTPClient: &http.Client{Transport: transport},
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
