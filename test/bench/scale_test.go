@@ -32,24 +32,40 @@ type cluster struct {
 // installation starts replicas; none is the embedded default.
 func installation(t *testing.T, binary string, replicas int) *cluster {
 	t.Helper()
-	return installationBehind(t, binary, replicas, func(_ *testing.T, bucket string) string { return bucket })
+	return installationOn(t, binary, replicas, func() string { return newBucket(t) })
 }
 
-// installationBehind is an installation that reaches its bucket by another URL.
-func installationBehind(t *testing.T, binary string, replicas int, behind func(t *testing.T, bucket string) string) *cluster {
+// newBucket is the URL of a bucket on a server of its own.
+func newBucket(t *testing.T) string {
+	s3test.Environment(t)
+	server := s3test.Start(t)
+	return server.URL(server.Bucket(t))
+}
+
+// installationByTLS is a replica that reaches its bucket by TLS.
+func installationByTLS(t *testing.T, binary string) *cluster {
+	t.Helper()
+	c := installationOn(t, binary, 1, func() string {
+		server := s3test.StartTLS(t)
+		return server.URL(server.Bucket(t))
+	})
+	c.name = "1 replica, S3 by TLS"
+	return c
+}
+
+// installationOn is an installation whose replicas share the bucket of a URL.
+func installationOn(t *testing.T, binary string, replicas int, bucket func() string) *cluster {
 	t.Helper()
 	c := &cluster{name: "embedded", bench: &bench{}}
 	var more []string
 	if replicas > 0 {
 		c.name = fmt.Sprintf("%d replicas", replicas)
-		s3test.Environment(t)
-		gateway := s3test.Start(t)
 		key := filepath.Join(t.TempDir(), "root-key")
 		if _, err := rootkey.CreateFile(key); err != nil {
 			t.Fatal(err)
 		}
 		database := pgtest.StartOwn(t, pgtest.Options{Disk: true}).Database(t)
-		more = []string{"--database", database, "--blobs", behind(t, gateway.URL(gateway.Bucket(t))), "--root-key", "file:" + key}
+		more = []string{"--database", database, "--blobs", bucket(), "--root-key", "file:" + key}
 	}
 	for range max(replicas, 1) {
 		admin, err := freeAddress()
@@ -74,6 +90,8 @@ func installationBehind(t *testing.T, binary string, replicas int, behind func(t
 type cost struct {
 	result
 	retries, trips float64 // for each operation
+	// ratio is its processor time to that of the embedded default.
+	ratio float64
 }
 
 // run does a job by way of all replicas in turns.
@@ -98,7 +116,7 @@ func (c *cluster) run(t *testing.T, j job) cost {
 	cpu2, retries2, trips2 := c.read(t)
 	r.cpu = cpu2 - cpu
 	n := float64(max(r.ops, 1))
-	return cost{r, (retries2 - retries) / n, (trips2 - trips) / n}
+	return cost{result: r, retries: (retries2 - retries) / n, trips: (trips2 - trips) / n}
 }
 
 // read is the processor time of all replicas, and their counts of transactions that ran again and of round trips to the database.
@@ -139,7 +157,7 @@ func metric(text, name string) float64 {
 // scaleMeasure is a job of the comparison.
 type scaleMeasure struct {
 	name string
-	size int64 // bytes that an operation moves, if its cost is told for these
+	size int64 // bytes that an operation moves, if it is large
 	job  func(c *cluster) (job, error)
 }
 
@@ -246,24 +264,32 @@ func readJob(c *cluster, method string, ops int) (job, error) {
 }
 
 // scaleRounds is how often each measure is taken. Installations take turns, since what the machine gives changes from one second to the next.
-const scaleRounds = 3
+const scaleRounds = 5
 
-// measure takes a measure of each installation. Of the rounds it is the one whose processor time is in the middle.
+// measure takes a measure of each installation. Of the rounds it is the one whose processor time is in the middle, as a part of that of
+// the first installation in the same round.
 func (m scaleMeasure) measure(t *testing.T, clusters []*cluster) []cost {
 	t.Helper()
 	rounds := make([][]cost, len(clusters))
-	for range scaleRounds {
+	for round := range scaleRounds {
 		for i, c := range clusters {
 			j, err := m.job(c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rounds[i] = append(rounds[i], c.run(t, j))
+			got := c.run(t, j)
+			got.ratio = 1
+			if i > 0 {
+				got.ratio = float64(got.cpuPerOp()) / float64(max(rounds[0][round].cpuPerOp(), 1))
+			}
+			rounds[i] = append(rounds[i], got)
 		}
 	}
 	middle := make([]cost, len(clusters))
 	for i, all := range rounds {
-		slices.SortFunc(all, func(a, b cost) int { return cmp.Compare(a.cpuPerOp(), b.cpuPerOp()) })
+		slices.SortFunc(all, func(a, b cost) int {
+			return cmp.Or(cmp.Compare(a.ratio, b.ratio), cmp.Compare(a.cpuPerOp(), b.cpuPerOp()))
+		})
 		middle[i] = all[len(all)/2]
 	}
 	return middle
@@ -321,13 +347,15 @@ func TestScale(t *testing.T) {
 	measures := scaleMeasures(s)
 	var clusters []*cluster
 	for replicas := range 4 {
-		c := installation(t, binary, replicas)
+		clusters = append(clusters, installation(t, binary, replicas))
+	}
+	byTLS := installationByTLS(t, binary)
+	for _, c := range append(clusters, byTLS) {
 		for _, name := range repositories {
 			if err := c.hosts[0].repository(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
 		}
-		clusters = append(clusters, c)
 	}
 	before, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -340,29 +368,28 @@ func TestScale(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "## Replicas on PostgreSQL and S3\n\n`make bench-scale` on %d processors, which the replicas, PostgreSQL, the S3 server (versitygw) and the load share; load before: %.1f. "+
 		"Rates are bound by that and say little; server CPU is that of all replicas, and the ratio is to the embedded default of the same run (goal: ≤ 1.5). "+
-		"Retries and round trips are those of PostgreSQL, for one operation. Installations took turns in three rounds, of which the one in the middle counts.\n\n", runtime.NumCPU(), load)
+		"Retries and round trips are those of PostgreSQL, for one operation. Installations took turns in five rounds; of each the one counts whose ratio is in the middle.\n\n", runtime.NumCPU(), load)
 	out.WriteString("| measure | installation | /s | p99 | server CPU each | ratio | retries | round trips |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
 	only := regexp.MustCompile(os.Getenv("COFFER_BENCH_RUN"))
 	for _, m := range measures {
 		if !only.MatchString(m.name) {
 			continue
 		}
-		base := time.Duration(0)
-		costs := m.measure(t, clusters)
-		for i, c := range clusters {
+		of := clusters
+		if m.size > 0 {
+			of = append(slices.Clone(clusters), byTLS)
+		}
+		costs := m.measure(t, of)
+		for i, c := range of {
 			got := costs[i]
-			each := got.cpuPerOp()
-			if base == 0 {
-				base = max(each, 1)
-			}
 			line := fmt.Sprintf("| %s | %s | %.1f | %v | %v | %.2f | %.2f | %.1f |\n", m.name, c.name, got.rate(), got.p99.Round(10*time.Microsecond),
-				each.Round(time.Microsecond), float64(each)/float64(base), got.retries, got.trips)
+				got.cpuPerOp().Round(time.Microsecond), got.ratio, got.retries, got.trips)
 			out.WriteString(line)
 			t.Log(line)
 		}
 	}
 	size := s.size(1024 * mib)
-	one := installationBehind(t, binary, 1, discard)
+	one := installationOn(t, binary, 1, func() string { return discard(t, newBucket(t)) })
 	if err := one.hosts[0].repository(t.Context(), repositories[0]); err != nil {
 		t.Fatal(err)
 	}
