@@ -342,6 +342,7 @@ func (e *postgres) attempt(ctx context.Context, from *pgPool, begin string, n in
 		return tx.err != nil && (mayRunAgain(tx.err, true) || n == 0 && errors.Is(tx.err, ErrUnique)), err
 	}
 	if err := s.commit(tx.topics); err != nil {
+		s.rollback() // COMMIT itself was passed over if a statement before it failed.
 		err = translate(err)
 		// Whether a commit whose answer was lost has happened, nobody knows.
 		return contended(err) || n == 0 && errors.Is(err, ErrUnique), fmt.Errorf("commit: %w", err)

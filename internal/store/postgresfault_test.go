@@ -308,3 +308,43 @@ func TestViewsEndByThemselves(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// A commit that fails because of what others wrote costs no connection: the next attempt has the same.
+func TestFailedCommitKeepsConnection(t *testing.T) {
+	address := pgtest.Start(t).Database(t)
+	here, there := openURL(t, address), openURL(t, address)
+	err := here.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(`CREATE TABLE item (id BIGINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL)`)
+		if err == nil {
+			_, err = tx.Exec(`INSERT INTO item (id, n) VALUES (1, 0)`)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const count = `UPDATE item SET n = n + 1 WHERE id = 1`
+	var connections []int64
+	err = here.Update(t.Context(), func(tx *store.Tx) error {
+		var connection, n int64
+		if err := tx.QueryRow(`SELECT CAST(pg_backend_pid() AS BIGINT), n FROM item WHERE id = 1`).Scan(&connection, &n); err != nil {
+			return err
+		}
+		if connections = append(connections, connection); len(connections) == 1 {
+			err := there.Update(t.Context(), func(tx *store.Tx) error {
+				_, err := tx.Exec(count)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Send(count)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(connections) != 2 || connections[0] != connections[1] {
+		t.Errorf("attempts were made by the connections %v", connections)
+	}
+}
