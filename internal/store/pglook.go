@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"slices"
@@ -65,7 +66,7 @@ func (a *answer) hear(c *pgconn.PgConn) error {
 		if err != nil {
 			var waited net.Error
 			if errors.As(err, &waited) && waited.Timeout() {
-				return errLate
+				return fmt.Errorf("%w: %w", errLate, err)
 			}
 			return err
 		}
