@@ -59,7 +59,7 @@ func installationOn(t *testing.T, binary string, replicas int, bucket func() str
 	c := &cluster{name: "embedded", bench: &bench{}}
 	var more []string
 	if replicas > 0 {
-		c.name = fmt.Sprintf("%d replicas", replicas)
+		c.name = fmt.Sprintf("%d replica%s", replicas, map[bool]string{true: "s"}[replicas > 1])
 		key := filepath.Join(t.TempDir(), "root-key")
 		if _, err := rootkey.CreateFile(key); err != nil {
 			t.Fatal(err)
