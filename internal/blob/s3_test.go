@@ -1,6 +1,11 @@
 package blob_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
 	"testing"
 
 	"github.com/coffer-registry/coffer/internal/blob"
@@ -16,6 +21,33 @@ func TestS3(t *testing.T) {
 
 // By TLS, the bytes of requests are not signed.
 func TestS3ByTLS(t *testing.T) { runS3(t, s3test.StartTLS(t)) }
+
+// A server whose certificate can't be verified is not asked again and again before that is said.
+func TestS3Untrusted(t *testing.T) {
+	server := s3test.StartTLS(t)
+	bucket := server.Bucket(t)
+	for text, host := range map[string]string{"unknown authority": "127.0.0.1", "for other names": "store.invalid"} {
+		t.Run(text, func(t *testing.T) {
+			if text == "unknown authority" {
+				t.Setenv("AWS_CA_BUNDLE", "")
+			}
+			attempts := 0
+			endpoint := strings.Replace(server.Endpoint, "127.0.0.1", host, 1)
+			_, err := blob.OpenS3(t.Context(), s3test.URL(endpoint, bucket), blob.S3Options{
+				Observe: func(op blob.S3Operation) { attempts += op.Attempts },
+				Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(server.Endpoint, "https://"))
+				},
+			})
+			if !errors.Is(err, blob.ErrUnreachable) || !strings.Contains(fmt.Sprint(err), text) {
+				t.Errorf("error is %v", err)
+			}
+			if attempts != 1 {
+				t.Errorf("it was asked %d times", attempts)
+			}
+		})
+	}
+}
 
 func runS3(t *testing.T, server *s3test.Server) {
 	blobtest.Run(t, func(t *testing.T) func() blob.Store {

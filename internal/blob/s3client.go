@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -105,17 +106,21 @@ func patience(o *retry.StandardOptions) {
 	o.MaxAttempts = attempts
 	o.RateLimiter = ratelimit.None // which would end retries when many uploads meet an outage together
 	o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) { return backoff(attempt), nil })
-	o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+	// The first that knows an error decides.
+	o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 		var late *attemptError
 		if errors.As(err, &late) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return aws.TrueTernary
+		}
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			return aws.FalseTernary
 		}
 		switch codeOf(err) {
 		case "ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch": // the last two: bytes changed on the way
 			return aws.TrueTernary
 		}
 		return aws.UnknownTernary
-	}))
+	})}, o.Retryables...)
 }
 
 // backoff is how long to wait before the next attempt: exponential, with full jitter.
