@@ -71,6 +71,7 @@ var outside = []struct {
 }{
 	{"golang.org/x/sync", []string{"registry"}, "the key of a repository is opened once for all who wait for it"},
 	{"github.com/jackc/pgx/v5/pgconn", []string{"store"}, "nothing of the engine shows outside of store"},
+	{"github.com/jackc/pgx/v5/pgproto3", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"modernc.org/sqlite", []string{"store"}, "nothing of the engine shows outside of store"},
 	{"github.com/klauspost/compress", []string{"audit"}, "segments of the trail are compressed"},
 	{"github.com/aws/aws-sdk-go-v2", []string{"blob"}, "the object store is spoken to by S3 in one place"},

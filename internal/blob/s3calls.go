@@ -57,11 +57,7 @@ func (s *S3) putObject(ctx context.Context, key string, p []byte) error {
 func (s *S3) put(ctx context.Context, name string, p []byte, token string, only bool) error {
 	b := &body{bytes: p}
 	defer b.detach()
-	in := &s3.PutObjectInput{Bucket: s.bucket(), Key: s.name(name), Body: b, ContentLength: aws.Int64(int64(len(p))),
-		ContentType: aws.String("application/octet-stream"), ServerSideEncryption: types.ServerSideEncryption(s.place.encryption)}
-	if s.place.kmsKey != "" {
-		in.SSEKMSKeyId = &s.place.kmsKey
-	}
+	in := s.whole(name, b, len(p))
 	if token != "" {
 		in.Metadata = map[string]string{writeToken: token}
 	}
@@ -76,6 +72,16 @@ func (s *S3) put(ctx context.Context, name string, p []byte, token string, only 
 		return fs.ErrExist
 	}
 	return s.s3Error(err)
+}
+
+// whole is a request to write an object.
+func (s *S3) whole(name string, p io.Reader, size int) *s3.PutObjectInput {
+	in := &s3.PutObjectInput{Bucket: s.bucket(), Key: s.name(name), Body: p, ContentLength: aws.Int64(int64(size)),
+		ContentType: aws.String("application/octet-stream"), ServerSideEncryption: types.ServerSideEncryption(s.place.encryption)}
+	if s.place.kmsKey != "" {
+		in.SSEKMSKeyId = &s.place.kmsKey
+	}
+	return in
 }
 
 // head looks for an object. The error is fs.ErrNotExist if there is none.

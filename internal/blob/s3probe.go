@@ -56,7 +56,8 @@ func (s *S3) probe(ctx context.Context) (err error) {
 
 // refusesWrongSum reports whether the server compares the bytes of an object with the checksum that they come with.
 func (s *S3) refusesWrongSum(ctx context.Context, name string) bool {
-	in := &s3.PutObjectInput{Bucket: s.bucket(), Key: s.name(name), Body: strings.NewReader(name), ChecksumCRC32C: aws.String(checksum(nil))}
+	in := s.whole(name, strings.NewReader(name), len(name))
+	in.ChecksumCRC32C = aws.String(checksum(nil))
 	_, err := s.client.PutObject(ctx, in, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
 	return statusOf(err) == http.StatusBadRequest
 }
