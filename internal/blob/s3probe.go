@@ -45,13 +45,13 @@ func (s *S3) probe(ctx context.Context) (err error) {
 		return fmt.Errorf("read an object, which takes s3:GetObject: %w", errors.Join(err, differs(string(read) != name && err == nil)))
 	}
 	s.conditionalPut = errors.Is(s.put(ctx, name, []byte(name), "", true), fs.ErrExist)
-	if s.checks = s.refusesWrongSum(ctx, name); s.checks {
-		err := s.probeMultipart(ctx, name)
-		if s.checks = err == nil; s.checks {
-			return nil
-		}
+	s.checks = s.refusesWrongSum(ctx, name)
+	err = s.probeMultipart(ctx, name)
+	if err != nil && s.checks {
+		s.checks = false
+		err = s.probeMultipart(ctx, name)
 	}
-	return s.probeMultipart(ctx, name)
+	return err
 }
 
 // refusesWrongSum reports whether the server compares the bytes of an object with the checksum that they come with.

@@ -59,7 +59,10 @@ func installationOn(t *testing.T, binary string, replicas int, bucket func() str
 	c := &cluster{name: "embedded", bench: &bench{}}
 	var more []string
 	if replicas > 0 {
-		c.name = fmt.Sprintf("%d replica%s", replicas, map[bool]string{true: "s"}[replicas > 1])
+		c.name = fmt.Sprintf("%d replicas", replicas)
+		if replicas == 1 {
+			c.name = "1 replica"
+		}
 		key := filepath.Join(t.TempDir(), "root-key")
 		if _, err := rootkey.CreateFile(key); err != nil {
 			t.Fatal(err)
@@ -349,8 +352,8 @@ func TestScale(t *testing.T) {
 	for replicas := range 4 {
 		clusters = append(clusters, installation(t, binary, replicas))
 	}
-	byTLS := installationByTLS(t, binary)
-	for _, c := range append(clusters, byTLS) {
+	withTLS := append(slices.Clone(clusters), installationByTLS(t, binary))
+	for _, c := range withTLS {
 		for _, name := range repositories {
 			if err := c.hosts[0].repository(t.Context(), name); err != nil {
 				t.Fatal(err)
@@ -368,7 +371,7 @@ func TestScale(t *testing.T) {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "## Replicas on PostgreSQL and S3\n\n`make bench-scale` on %d processors, which the replicas, PostgreSQL, the S3 server (versitygw) and the load share; load before: %.1f. "+
 		"Rates are bound by that and say little; server CPU is that of all replicas, and the ratio is to the embedded default of the same run (goal: ≤ 1.5). "+
-		"Retries and round trips are those of PostgreSQL, for one operation. Installations took turns in five rounds; of each the one counts whose ratio is in the middle.\n\n", runtime.NumCPU(), load)
+		"Retries and round trips are those of PostgreSQL, for one operation. Installations took turns in %d rounds; of each the one counts whose ratio is in the middle.\n\n", runtime.NumCPU(), load, scaleRounds)
 	out.WriteString("| measure | installation | /s | p99 | server CPU each | ratio | retries | round trips |\n|---|---|--:|--:|--:|--:|--:|--:|\n")
 	only := regexp.MustCompile(os.Getenv("COFFER_BENCH_RUN"))
 	for _, m := range measures {
@@ -377,7 +380,7 @@ func TestScale(t *testing.T) {
 		}
 		of := clusters
 		if m.size > 0 {
-			of = append(slices.Clone(clusters), byTLS)
+			of = withTLS
 		}
 		costs := m.measure(t, of)
 		for i, c := range of {

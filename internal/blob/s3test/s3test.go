@@ -53,24 +53,26 @@ type Server struct {
 // test is skipped if versitygw is not there and test/setup has not run on this machine; if that has, it fails.
 func Start(t testing.TB, options ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, Folder: t.TempDir(), address: freeAddress(t), options: options}
-	s.Endpoint = "http://" + s.address
-	s.Restart()
-	t.Cleanup(s.Stop)
-	return s
+	return (&Server{t: t, options: options}).begin("http")
 }
 
 // StartTLS starts a server that is reached by TLS. Clients that the environment configures, and processes that the test starts, trust it.
 func StartTLS(t testing.TB) *Server {
 	t.Helper()
 	Environment(t)
-	s := &Server{t: t, Folder: t.TempDir(), address: freeAddress(t), authority: tlstest.NewAuthority(t)}
-	t.Setenv("AWS_CA_BUNDLE", s.authority.Write(t))
-	certificate, key := s.authority.Issue(t, tlstest.Wanted{}).Write(t, t.TempDir())
-	s.options = []string{"--cert", certificate, "--key", key}
-	s.Endpoint = "https://" + s.address
+	authority := tlstest.NewAuthority(t)
+	t.Setenv("AWS_CA_BUNDLE", authority.Write(t))
+	certificate, key := authority.Issue(t, tlstest.Wanted{}).Write(t, t.TempDir())
+	return (&Server{t: t, options: []string{"--cert", certificate, "--key", key}, authority: authority}).begin("https")
+}
+
+// begin starts the server for the first time, on a folder and an address of its own.
+func (s *Server) begin(scheme string) *Server {
+	s.t.Helper()
+	s.Folder, s.address = s.t.TempDir(), freeAddress(s.t)
+	s.Endpoint = scheme + "://" + s.address
 	s.Restart()
-	t.Cleanup(s.Stop)
+	s.t.Cleanup(s.Stop)
 	return s
 }
 
